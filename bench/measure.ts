@@ -1,0 +1,67 @@
+/** One measured sending: storescu over one or several associations at once, and what the receiver spent on it. */
+import { execFileSync } from "node:child_process";
+import { cpuSeconds, sum } from "./process-figures.ts";
+import { type Receiver, type Role, runTool } from "./receivers.ts";
+
+/** What a receiver does after its last answer belongs to the cost too. */
+const SETTLE_MS = 250;
+
+export interface Measurement {
+  readonly images: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** CPU milliseconds an image, by role. */
+  readonly cpuMs: Readonly<Partial<Record<Role, number>>>;
+  readonly cpuMsSum: number;
+  readonly lagP99Ms: number | undefined;
+}
+
+/**
+ * Sends every folder with a storescu of its own, all at once.
+ *
+ * @throws Error when a sender fails or an instance is missing afterwards
+ */
+export async function measure(
+  receiver: Receiver,
+  folders: readonly string[],
+  images: number,
+): Promise<Measurement> {
+  // What the run before left in the page cache must not be written back during this one.
+  execFileSync("sync");
+  const processes = receiver.processes();
+  const keptBefore = await receiver.kept();
+  await receiver.lagP99Ms();
+  const before = processes.map(({ pid }) => cpuSeconds(pid));
+  const start = process.hrtime.bigint();
+  await Promise.all(folders.map((folder) => storescu(receiver, folder)));
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const lagP99Ms = await receiver.lagP99Ms();
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  const cpuMs: Partial<Record<Role, number>> = {};
+  processes.forEach(({ pid, role }, index) => {
+    const spent = ((cpuSeconds(pid) - before[index]!) * 1000) / images;
+    cpuMs[role] = (cpuMs[role] ?? 0) + spent;
+  });
+  const kept = (await receiver.kept()) - keptBefore;
+  if (kept !== images) throw new Error(`${receiver.name} kept ${kept} of ${images} instances`);
+  const imagesPerSecond = images / seconds;
+  return { images, seconds, imagesPerSecond, cpuMs, cpuMsSum: sum(Object.values(cpuMs)), lagP99Ms };
+}
+
+function storescu(receiver: Receiver, folder: string): Promise<string> {
+  const args = ["-R", "-aec", receiver.aeTitle, "+sd", "+r", "127.0.0.1", String(receiver.port)];
+  return runTool("storescu", [...args, folder]);
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+  return { median, least: sorted[0]!, most: sorted.at(-1)! };
+}

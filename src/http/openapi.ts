@@ -1,0 +1,61 @@
+/** The OpenAPI document of the HTTP surface. A test holds its paths against the routes that answer. */
+import { VERSION } from "../kernel/version.ts";
+
+const text = (description: string) => ({ description, schema: { type: "string" } });
+const inQuery = (name: string, description: string) => ({
+  name,
+  in: "query",
+  ...text(description),
+});
+const uidInPath = { name: "uid", in: "path", required: true, ...text("SeriesInstanceUID") };
+const ok = (description: string) => ({
+  "200": { description, content: { "application/json": { schema: { type: "object" } } } },
+  default: {
+    description: "RFC 9457 problem with a stable `code`",
+    content: { "application/problem+json": { schema: { type: "object" } } },
+  },
+});
+const get = (summary: string, parameters: object[] = []) => ({
+  get: { summary, parameters, responses: ok(summary) },
+});
+
+export const OPENAPI = {
+  openapi: "3.1.0",
+  info: {
+    title: "Kindred",
+    version: VERSION,
+    description:
+      "What a Kindred node holds, what became of it, and who looks alike. Not for diagnostic use.",
+    license: { name: "MIT" },
+  },
+  paths: {
+    "/livez": get("The process turns"),
+    "/readyz": get("The node can take work; names what fails"),
+    "/metrics": get("Prometheus metrics"),
+    "/openapi.json": get("This document"),
+    "/api/v1/studies": get("Studies, newest reception first", [
+      inQuery("limit", "1 to 500"),
+      inQuery("offset", "rows to skip"),
+    ]),
+    "/api/v1/series/{uid}": get("State, verdict, models and documents of a series", [uidInPath]),
+    "/api/v1/series/{uid}/complete": {
+      post: {
+        summary: "Close a receiving series now",
+        parameters: [uidInPath],
+        responses: ok("The series"),
+      },
+    },
+    "/api/v1/similar": get("Who looks alike", [
+      inQuery("study", "StudyInstanceUID of the example"),
+      inQuery("series", "SeriesInstanceUID of the example"),
+      inQuery("k", "answers, 1 to 100"),
+      inQuery("model", "model id"),
+      inQuery("level", "PATIENT, STUDY or SERIES"),
+      inQuery("samePatient", "exclude or include"),
+    ]),
+    "/api/v1/search": get("Text search; needs a model with a text encoder", [
+      inQuery("text", "prompt"),
+    ]),
+    "/api/v1/queue": get("Jobs, series by state, open deliveries and storage commitments"),
+  },
+} as const;

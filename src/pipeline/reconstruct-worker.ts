@@ -1,0 +1,97 @@
+/**
+ * Worker thread: reads the slices of one series, judges them, builds the volume, and leaves one input tensor for
+ * each model profile in the work folder. Nothing of this runs on the thread that serves sockets.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { parentPort } from "node:worker_threads";
+import type { DataSet } from "../dicom/data-set.ts";
+import { decodeDataSet } from "../dicom/decode.ts";
+import { readSlicePlane } from "../dicom/instance-header.ts";
+import { decodeFileMeta } from "../dicom/part10.ts";
+import { decodeNativePixels } from "../dicom/pixel-data.ts";
+import { TAG } from "../dicom/tags.ts";
+import { TRANSFER_SYNTAXES } from "../dicom/uids.ts";
+import type { Profile } from "../encoder/manifest.ts";
+import { preprocess } from "../encoder/preprocess.ts";
+import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
+import { createVolumeBuilder } from "../volume/assemble.ts";
+import { examineSlices } from "../volume/geometry.ts";
+import type { SlicePlane, VolumeVerdict } from "../volume/types.ts";
+
+export interface ReconstructTask {
+  readonly paths: readonly string[];
+  readonly slicesMin: number;
+  /** One tensor file for each profile. */
+  readonly outputs: readonly { readonly profile: Profile; readonly tensorPath: string }[];
+}
+
+export interface ReconstructResult {
+  readonly verdict: VolumeVerdict;
+  readonly usedCount: number;
+  /** SOP Instance UID and matrix of the middle slice; null when refused. */
+  readonly keySlice: { sopInstanceUid: string; rows: number; columns: number } | null;
+}
+
+export type ReconstructReply =
+  | { readonly result: ReconstructResult }
+  | { readonly error: { code: string; message: string } };
+
+parentPort?.on("message", (task: ReconstructTask) => {
+  void reconstruct(task)
+    .then((result): ReconstructReply => ({ result }))
+    .catch(
+      (error: unknown): ReconstructReply => ({
+        error: { code: codeOf(error), message: messageOf(error) },
+      }),
+    )
+    .then((reply) => parentPort?.postMessage(reply));
+});
+
+async function reconstruct(task: ReconstructTask): Promise<ReconstructResult> {
+  const planes: SlicePlane[] = [];
+  for (const path of task.paths) planes.push((await readSlice(path)).plane);
+  const examined = examineSlices(planes, { slicesMin: task.slicesMin });
+  const { geometry, order, verdict } = examined;
+  if (geometry === null) return { verdict, usedCount: 0, keySlice: null };
+  const builder = createVolumeBuilder(geometry, order, planes);
+  for (const index of order) {
+    const slice = await readSlice(task.paths[index]!);
+    builder.addSlice(index, decodeNativePixels(slice.pixels(), slice.plane));
+  }
+  const volume = builder.finish();
+  for (const output of task.outputs) {
+    const { tensor } = preprocess(volume, output.profile);
+    await writeFile(
+      output.tensorPath,
+      new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength),
+      { mode: 0o600 },
+    );
+  }
+  const key = planes[order[Math.floor(order.length / 2)]!]!;
+  return {
+    verdict,
+    usedCount: order.length,
+    keySlice: { sopInstanceUid: key.sopInstanceUid, rows: key.rows, columns: key.columns },
+  };
+}
+
+async function readSlice(path: string): Promise<{ plane: SlicePlane; pixels(): Uint8Array }> {
+  const bytes = await readFile(path);
+  const { dataSetOffset, transferSyntaxUid } = decodeFileMeta(bytes);
+  const body = bytes.subarray(dataSetOffset);
+  const syntax = TRANSFER_SYNTAXES.get(transferSyntaxUid);
+  // The judge refuses what this version does not decode; its header is read as far as it can be.
+  const isPlain = syntax !== undefined && !syntax.isDeflated;
+  const header: DataSet = isPlain
+    ? decodeDataSet(body, { transferSyntaxUid, untilTag: TAG.PixelData })
+    : decodeDataSet(new Uint8Array(0), { transferSyntaxUid: "1.2.840.10008.1.2.1" });
+  return {
+    plane: readSlicePlane(header, transferSyntaxUid),
+    pixels() {
+      const value = decodeDataSet(body, { transferSyntaxUid }).get(TAG.PixelData)?.value;
+      if (value === undefined)
+        throw new KindredError("DATASET_UNREADABLE", "A slice has no Pixel Data");
+      return value;
+    },
+  };
+}

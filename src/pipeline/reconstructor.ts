@@ -1,0 +1,66 @@
+/** Hands series to the reconstruction thread, one at a time; a thread that dies is replaced for the next series. */
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, KindredError } from "../kernel/errors.ts";
+import { STATUSES } from "../kernel/statuses.ts";
+import type { ReconstructReply, ReconstructResult, ReconstructTask } from "./reconstruct-worker.ts";
+
+export interface Reconstructor {
+  run(task: ReconstructTask): Promise<ReconstructResult>;
+  stop(): Promise<void>;
+}
+
+export function createReconstructor(): Reconstructor {
+  let worker: Worker | undefined;
+  let tail: Promise<unknown> = Promise.resolve();
+
+  const runOne = (task: ReconstructTask) =>
+    new Promise<ReconstructResult>((resolve, reject) => {
+      // The same extension as this file: .ts from source, .js from dist.
+      const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+      worker ??= new Worker(new URL(`./reconstruct-worker${extension}`, import.meta.url));
+      const current = worker;
+      const done = () => {
+        current.off("message", onMessage);
+        current.off("error", onError);
+        current.off("exit", onExit);
+      };
+      const onMessage = (reply: ReconstructReply) => {
+        done();
+        if ("result" in reply) resolve(reply.result);
+        else reject(new KindredError(asCode(reply.error.code), reply.error.message));
+      };
+      const fail = (error: unknown) => {
+        done();
+        if (worker === current) worker = undefined;
+        reject(
+          new KindredError(
+            "UNAVAILABLE",
+            "The reconstruction thread died; the series is tried again",
+            { cause: error },
+          ),
+        );
+      };
+      const onError = (error: unknown) => fail(error);
+      const onExit = (code: number) => fail(new Error(`exit ${code}`));
+      current.on("message", onMessage);
+      current.on("error", onError);
+      current.on("exit", onExit);
+      current.postMessage(task);
+    });
+
+  return {
+    run(task) {
+      const result = tail.then(() => runOne(task));
+      tail = result.catch(() => undefined);
+      return result;
+    },
+    async stop() {
+      await worker?.terminate();
+      worker = undefined;
+    },
+  };
+}
+
+function asCode(code: string): ErrorCode {
+  return code in STATUSES ? (code as ErrorCode) : "INTERNAL";
+}

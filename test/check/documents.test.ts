@@ -1,0 +1,16 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { usage } from "../../src/cli/commands.ts";
+import { describeConfig } from "../../src/config/describe.ts";
+
+const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+
+describe("generated documents", () => {
+  it("docs/configuration.md is what the schema says (npm run docs)", () => {
+    expect(read("docs/configuration.md")).to.equal(describeConfig());
+  });
+
+  it("README shows the command list of the CLI", () => {
+    expect(read("README.md")).to.include(usage());
+  });
+});

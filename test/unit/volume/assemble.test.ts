@@ -1,0 +1,75 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { createVolumeBuilder } from "../../../src/volume/assemble.ts";
+import { examineSlices } from "../../../src/volume/geometry.ts";
+import { toHounsfield } from "../../../src/volume/intensity.ts";
+import type { SlicePlane } from "../../../src/volume/types.ts";
+import { plane, stack } from "./planes.ts";
+
+function builderOf(planes: readonly SlicePlane[]) {
+  const { geometry, order } = examineSlices(planes, { slicesMin: 2 });
+  if (geometry === null) throw new Error("the test stack is plain");
+  return createVolumeBuilder(geometry, order, planes);
+}
+const filled = (value: number) => new Int16Array(20).fill(value);
+
+describe("a volume builder", () => {
+  it("puts slices at their place whatever the order of arrival", () => {
+    const planes = stack(6).reverse();
+    fc.assert(
+      fc.property(fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 }), (arrival) => {
+        const builder = builderOf(planes);
+        for (const index of arrival) builder.addSlice(index, filled(1024 + 5 - index));
+        const { voxelsZyx } = builder.finish();
+        expect(voxelsZyx).to.be.instanceOf(Int16Array);
+        for (let z = 0; z < 6; z++) expect(voxelsZyx[z * 20 + 7]).to.equal(z);
+      }),
+    );
+  });
+
+  it("does not finish with a slice missing", () => {
+    const builder = builderOf(stack(4));
+    for (const index of [0, 1, 3]) builder.addSlice(index, filled(0));
+    expect(() => builder.finish())
+      .to.throw("missing")
+      .with.property("code", "NOT_A_VOLUME");
+  });
+
+  it("refuses a slice of another size and a stranger", () => {
+    const builder = builderOf(stack(4));
+    expect(() => builder.addSlice(0, new Int16Array(19))).to.throw("does not belong");
+    expect(() => builder.addSlice(9, filled(0))).to.throw("does not belong");
+  });
+
+  it("uses floats when a rescale is not whole, each slice by its own", () => {
+    const planes = stack(3, (k) => ({ rescaleSlope: k === 1 ? 0.5 : 1 }));
+    const builder = builderOf(planes);
+    for (const index of [0, 1, 2]) builder.addSlice(index, filled(1025));
+    const { voxelsZyx } = builder.finish();
+    expect(voxelsZyx).to.be.instanceOf(Float32Array);
+    expect([voxelsZyx[0], voxelsZyx[20], voxelsZyx[40]]).to.deep.equal([1, -511.5, 1]);
+  });
+});
+
+describe("Hounsfield units", () => {
+  it("turn stored padding into air before the rescale, as a value and as a range", () => {
+    const target = new Int16Array(5);
+    const stored = Int16Array.of(-2000, -1999, 0, 40, 3000);
+    toHounsfield(stored, plane(0, { paddingValue: -2000, rescaleIntercept: 0 }), target, 0);
+    expect([...target]).to.deep.equal([-1024, -1999, 0, 40, 3000]);
+    const range = plane(0, { paddingValue: -1999, paddingRangeLimit: -2000, rescaleIntercept: 0 });
+    toHounsfield(stored, range, target, 0);
+    expect([...target]).to.deep.equal([-1024, -1024, 0, 40, 3000]);
+  });
+
+  it("are clamped, not wrapped", () => {
+    const target = new Int16Array(2);
+    toHounsfield(
+      Uint16Array.of(65535, 0),
+      plane(0, { rescaleSlope: 4, rescaleIntercept: -40000 }),
+      target,
+      0,
+    );
+    expect([...target]).to.deep.equal([32767, -32768]);
+  });
+});

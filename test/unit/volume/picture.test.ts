@@ -1,0 +1,46 @@
+import { inflateSync } from "node:zlib";
+import { expect } from "chai";
+import { midPlanes } from "../../../src/volume/picture.ts";
+import { encodePng } from "../../../src/volume/png.ts";
+import type { CtVolume } from "../../../src/volume/types.ts";
+
+describe("pictures of a volume", () => {
+  it("have square pixels, head up and anterior up, for a stack stored feet first too", () => {
+    // Bright in the topmost slice only; the first slice stored is the topmost.
+    const voxelsZyx = new Int16Array(3 * 4 * 4).fill(-1000).fill(1000, 0, 16);
+    const volume: CtVolume = {
+      voxelsZyx,
+      sizeVoxels: [3, 4, 4],
+      spacingMm: [2, 1, 1],
+      originLps: [0, 0, 0],
+      axesZyx: [
+        [0, 0, -1],
+        [0, 1, 0],
+        [-1, 0, 0],
+      ],
+    };
+    const { axial, coronal, sagittal } = midPlanes(volume, { centerHu: 0, widthHu: 400 }, 1);
+    expect([axial.width, axial.height]).to.deep.equal([4, 4]);
+    for (const picture of [coronal, sagittal]) {
+      expect([picture.width, picture.height]).to.deep.equal([4, 6]);
+      expect(picture.pixels[0]).to.equal(255);
+      expect(picture.pixels[4 * 5]).to.equal(0);
+    }
+  });
+
+  it("become PNG files that hold the same pixels", () => {
+    const pixels = Uint8Array.from({ length: 5 * 3 * 3 }, (_, i) => (i * 37) % 256);
+    const png = encodePng({ width: 5, height: 3, channels: 3, pixels });
+    expect(png.subarray(0, 8).toString("latin1")).to.equal("\x89PNG\r\n\x1a\n");
+    expect(png.subarray(12, 16).toString()).to.equal("IHDR");
+    expect([png.readUInt32BE(16), png.readUInt32BE(20), png[24], png[25]]).to.deep.equal([
+      5, 3, 8, 2,
+    ]);
+    const length = png.readUInt32BE(33);
+    const lines = inflateSync(png.subarray(41, 41 + length));
+    expect([lines[0], lines[16], lines[32]], "no filter").to.deep.equal([0, 0, 0]);
+    const back = Uint8Array.from({ length: 45 }, (_, i) => lines[i + 1 + Math.floor(i / 15)]!);
+    expect(back).to.deep.equal(pixels);
+    expect(() => encodePng({ width: 5, height: 3, channels: 1, pixels })).to.throw(RangeError);
+  });
+});
