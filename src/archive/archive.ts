@@ -87,8 +87,9 @@ export async function openArchive(options: ArchiveOptions): Promise<Archive> {
     onResolved: async (fileKey, hasRow) =>
       hasRow ? store.settle(fileKey) : await store.remove(fileKey),
   });
-  const mended = options.isOwner ? await mendAtStart({ store, database, log, metrics }) : undefined;
   const digestKey = createSecretKey(await archiveDigestKey(database));
+  // Last of what can fail: from here on a check goes on in the background until close.
+  const mended = options.isOwner ? await mendAtStart({ store, database, log, metrics }) : undefined;
   const ended = createEndedWriters({ store, database, log, metrics });
   const stopLooking = options.outlivesOwner === true ? keepLooking(writer) : () => undefined;
   const space = createFreeSpace({
