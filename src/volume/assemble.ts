@@ -1,8 +1,7 @@
 /** Builds the volume from slices in any order of arrival. */
 import { KindredError } from "../kernel/errors.ts";
-import type { StackGeometry } from "./geometry.ts";
 import { isIntegral, type StoredValues, toHounsfield } from "./intensity.ts";
-import type { CtVolume, SlicePlane } from "./types.ts";
+import type { CtVolume, SlicePlane, StackGeometry } from "./types.ts";
 
 export interface VolumeBuilder {
   /** @param index - of the slice in the examined list; `stored` is `[row][column]` flattened */
@@ -37,7 +36,8 @@ export function createVolumeBuilder(
           "NOT_A_VOLUME",
           `${depth - added.size} slices of the volume are missing`,
         );
-      return { voxelsZyx, ...geometry };
+      const { placements: _, ...grid } = geometry;
+      return { voxelsZyx, ...grid };
     },
   };
 }

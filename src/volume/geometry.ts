@@ -11,7 +11,7 @@ import {
   isHeaderRead,
   isSpacing,
 } from "./slice-checks.ts";
-import type { SlicePlane, Vector3, VerdictFinding, VolumeVerdict } from "./types.ts";
+import type { SlicePlane, StackGeometry, Vector3, VerdictFinding, VolumeVerdict } from "./types.ts";
 import { cross, dot, length, scaled, subtract } from "./vectors.ts";
 
 /** Direction cosines may differ by this much inside a series, and from unit length. */
@@ -30,17 +30,6 @@ const TILT_TOLERANCE_DEGREES = 0.1;
 const AXIAL_COSINE_MIN = 0.9;
 const SLICES_MAX = 20_000;
 const VOXELS_MAX = 2_147_483_648;
-
-/** The grid of an accepted stack. */
-export interface StackGeometry {
-  /** `[slices, rows, columns]`. */
-  readonly sizeVoxels: readonly [number, number, number];
-  /** `[slices, rows, columns]`, mm. */
-  readonly spacingMm: readonly [number, number, number];
-  readonly originLps: Vector3;
-  /** Unit vectors of z, y, x. */
-  readonly axesZyx: readonly [Vector3, Vector3, Vector3];
-}
 
 export interface ExaminedSlices {
   readonly verdict: VolumeVerdict;
@@ -101,6 +90,7 @@ export function examineSlices(
     spacingMm: [stack.gapMm, spacing[0], spacing[1]],
     originLps: first.positionLpsMm!,
     axesZyx: [stack.normal, unit(columnDirection(reference)), unit(rowDirection(reference))],
+    placements: stack.order.map((_, z) => ({ z, row: 0, column: 0 })),
   };
   const verdict: VolumeVerdict = {
     outcome: "ok",

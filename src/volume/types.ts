@@ -5,10 +5,13 @@
 
 export type Vector3 = readonly [number, number, number];
 
-/** What the volume room needs to know of one slice, read from its header. */
+/** What the volume room needs to know of one slice, i.e. of one frame, read from its instance's header. */
 export interface SlicePlane {
   /** SOP Instance UID, opaque here: it names the slice in findings and evidence. */
   readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  /** Frame within the instance, from 0. */
+  readonly frameIndex: number;
   readonly rows: number;
   readonly columns: number;
   /** Image Position (Patient), centre of the first voxel, mm. */
@@ -34,7 +37,18 @@ export interface SlicePlane {
   readonly paddingValue: number | undefined;
   readonly paddingRangeLimit: number | undefined;
   readonly transferSyntaxUid: string;
+  /** Compressed with loss now or ever before (Lossy Image Compression, or the transfer syntax). */
+  readonly isLossy: boolean;
   readonly instanceNumber: number | undefined;
+  readonly acquisitionNumber: number | undefined;
+  /** Acquisition DateTime, or date and time joined: digits as they came; empty when absent. */
+  readonly acquisitionTime: string;
+  /** Temporal Position Index or Identifier. */
+  readonly temporalPosition: number | undefined;
+  /** Convolution Kernel, values joined by a backslash; empty when absent. */
+  readonly kernel: string;
+  /** Stack ID of multi-frame images; empty when absent. */
+  readonly stackId: string;
 }
 
 export type VerdictOutcome = "ok" | "corrected" | "refused";
@@ -60,6 +74,32 @@ export interface VolumeVerdict {
   readonly sizeVoxels: readonly [number, number, number] | null;
   /** Gantry tilt measured from the vectors, degrees; null when it cannot be measured. */
   readonly tiltDegrees: number | null;
+}
+
+/** Where one slice lies on the grid of its stack, in steps of the grid. */
+export interface SlicePlacement {
+  /** Plane of the grid; a fraction where the slice lies between two. */
+  readonly z: number;
+  /** Row and column of the grid on which the slice's first voxel lies; fractions under gantry tilt. */
+  readonly row: number;
+  readonly column: number;
+}
+
+/**
+ * The right-angled grid that a stack is put on. Its planes are parallel to the slices; in-plane it has their spacing, and is
+ * large enough for all of them where they are shifted against each other.
+ */
+export interface StackGeometry {
+  /** `[slices, rows, columns]`. */
+  readonly sizeVoxels: readonly [number, number, number];
+  /** `[slices, rows, columns]`, mm. */
+  readonly spacingMm: readonly [number, number, number];
+  /** Centre of voxel [0][0][0], LPS mm. */
+  readonly originLps: Vector3;
+  /** Unit vectors of z, y, x. */
+  readonly axesZyx: readonly [Vector3, Vector3, Vector3];
+  /** One for each slice of the order, ascending along z. */
+  readonly placements: readonly SlicePlacement[];
 }
 
 /** A right volume in Hounsfield units. */

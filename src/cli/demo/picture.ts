@@ -2,8 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeDataSet } from "../../dicom/decode.ts";
-import { readSlicePlane } from "../../dicom/instance-header.ts";
 import { decodeNativePixels } from "../../dicom/pixel-data.ts";
+import { readSlicePlane } from "../../dicom/slice-plane.ts";
 import { TAG } from "../../dicom/tags.ts";
 import type { BulkInstance } from "../../dimse/bulk-sender.ts";
 import { createVolumeBuilder } from "../../volume/assemble.ts";

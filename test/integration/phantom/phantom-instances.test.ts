@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { decodeDataSet } from "../../../src/dicom/decode.ts";
-import { readInstanceHeader, readSlicePlane } from "../../../src/dicom/instance-header.ts";
+import { readInstanceHeader } from "../../../src/dicom/instance-header.ts";
 import { decodeFileMeta } from "../../../src/dicom/part10.ts";
 import { decodeNativePixels } from "../../../src/dicom/pixel-data.ts";
+import { readSlicePlane } from "../../../src/dicom/slice-plane.ts";
 import { TAG } from "../../../src/dicom/tags.ts";
 import { isValidUid, SOP_CLASS, UID } from "../../../src/dicom/uids.ts";
 import { type PhantomInstance, phantomInstances } from "../../../src/phantom/phantom-instances.ts";

@@ -4,6 +4,8 @@ import type { SlicePlane } from "../../../src/volume/types.ts";
 export function plane(k: number, changes: Partial<SlicePlane> = {}): SlicePlane {
   return {
     sopInstanceUid: `1.2.3.${1000 + k}`,
+    sopClassUid: "1.2.840.10008.5.1.4.1.1.2",
+    frameIndex: 0,
     rows: 4,
     columns: 5,
     positionLpsMm: [-10, -20, -100 + 2.5 * k],
@@ -23,7 +25,13 @@ export function plane(k: number, changes: Partial<SlicePlane> = {}): SlicePlane 
     paddingValue: undefined,
     paddingRangeLimit: undefined,
     transferSyntaxUid: "1.2.840.10008.1.2.1",
+    isLossy: false,
     instanceNumber: 1000 - k,
+    acquisitionNumber: 1,
+    acquisitionTime: "",
+    temporalPosition: undefined,
+    kernel: "",
+    stackId: "",
     ...changes,
   };
 }
