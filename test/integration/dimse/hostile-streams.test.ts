@@ -113,7 +113,7 @@ describe("hostile streams against a node in a process of its own", function () {
     expect(await violations(hostileStreams(seed, 250))).to.deep.equal([]);
   });
   it("answered another peer's echo throughout", () => {
-    expect(watcher.reports.length).to.be.greaterThan(20);
+    expect(watcher.reports.length).to.be.greaterThan(5);
     expect(watcher.reports.filter((one) => isLate(one, HANG_MS))).to.deep.equal([]);
   });
   it("leaked neither descriptors nor memory", async () => {
