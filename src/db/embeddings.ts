@@ -127,12 +127,17 @@ export async function saveEmbedding(
   );
 }
 
-/** Takes a series out of every space: its newest revision is not a volume any more. */
-export async function forgetEmbeddings(tx: Queryable, seriesInstanceUid: string): Promise<void> {
+/** Takes a series out of every space, but for the volumes that its newest revision still makes. */
+export async function forgetEmbeddings(
+  tx: Queryable,
+  seriesInstanceUid: string,
+  exceptOrdinals: readonly number[] = [],
+): Promise<void> {
   for (const space of await allSpaces(tx)) {
-    await tx.query(`delete from ${tableOf(space)} where series_instance_uid = $1`, [
-      seriesInstanceUid,
-    ]);
+    await tx.query(
+      `delete from ${tableOf(space)} where series_instance_uid = $1 and ordinal <> all($2::integer[])`,
+      [seriesInstanceUid, [...exceptOrdinals]],
+    );
   }
 }
 

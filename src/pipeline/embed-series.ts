@@ -1,13 +1,23 @@
-/** Stage 2: tensor files → vectors, one row a space. */
+/** Stage 2: tensor files → vectors, one row a space and volume. */
 import { access, rm } from "node:fs/promises";
-import { ensureSpace, saveEmbedding } from "../db/embeddings.ts";
+import { ensureSpace, forgetEmbeddings, saveEmbedding } from "../db/embeddings.ts";
 import { findSeries, moveSeries, type SeriesRevision } from "../db/series.ts";
 import { findStudy } from "../db/studies.ts";
+import { volumesOf } from "../db/volumes.ts";
 import type { EncoderProfile } from "../encoder/encoder.ts";
 import { KindredError } from "../kernel/errors.ts";
 import { patientKeyOf } from "../search/similar.ts";
+import type { VolumeVerdict } from "../volume/types.ts";
 import type { StageOptions } from "./pipeline.ts";
-import { tensorPath } from "./reconstruct-series.ts";
+import { tensorPrefix } from "./reconstruct-series.ts";
+import { tensorFile } from "./reconstruct-task.ts";
+
+interface Embedded {
+  readonly one: EncoderProfile;
+  readonly ordinal: number;
+  readonly vector: Float32Array;
+  readonly provider: string;
+}
 
 export async function embedSeries(stage: StageOptions, at: SeriesRevision): Promise<void> {
   const { database, encoder, clock } = stage;
@@ -20,10 +30,15 @@ export async function embedSeries(stage: StageOptions, at: SeriesRevision): Prom
       "MODEL_NOT_READY",
       "No model bundle could be loaded: see kindred doctor",
     );
-  const files = wanted.map((one) =>
-    tensorPath(stage.dataDir, at, one.bundleDigest, one.profile.id),
-  );
-  if (!(await allExist(files))) {
+  const volumes = await volumesOf<VolumeVerdict>(database, at);
+  const ordinals = volumes
+    .filter(({ verdict }) => verdict.outcome !== "refused")
+    .map(({ ordinal }) => ordinal);
+  const inputs = wanted.flatMap((one) => {
+    const prefix = tensorPrefix(stage.dataDir, at, one.bundleDigest, one.profile.id);
+    return ordinals.map((ordinal) => ({ one, ordinal, file: tensorFile(prefix, ordinal) }));
+  });
+  if (inputs.length === 0 || !(await allExist(inputs.map(({ file }) => file)))) {
     // The work folder was cleared or a model was added since: build the volume again.
     await database.transaction(async (tx) => {
       if (await moveSeries(tx, at, ["reconstructed"], "complete"))
@@ -31,15 +46,17 @@ export async function embedSeries(stage: StageOptions, at: SeriesRevision): Prom
     });
     return;
   }
-  const embedded: { one: EncoderProfile; vector: Float32Array; provider: string }[] = [];
-  for (const [index, one] of wanted.entries()) {
-    const answer = await encoder.embedFile(one.modelId, one.profile.id, files[index]!);
+  const embedded: Embedded[] = [];
+  for (const { one, ordinal, file } of inputs) {
+    const answer = await encoder.embedFile(one.modelId, one.profile.id, file);
     stage.metrics.encoderSeconds.observe({ model: one.modelId }, answer.milliseconds / 1000);
-    embedded.push({ one, vector: answer.vector, provider: answer.provider });
+    embedded.push({ one, ordinal, vector: answer.vector, provider: answer.provider });
   }
   await database.transaction(async (tx) => {
     if (!(await moveSeries(tx, at, ["reconstructed"], "embedded"))) return;
-    for (const { one, vector, provider } of embedded) {
+    // An earlier revision may have made more volumes.
+    await forgetEmbeddings(tx, at.seriesInstanceUid, ordinals);
+    for (const { one, ordinal, vector, provider } of embedded) {
       const space = await ensureSpace(
         tx,
         {
@@ -53,7 +70,7 @@ export async function embedSeries(stage: StageOptions, at: SeriesRevision): Prom
       );
       await saveEmbedding(tx, space, {
         ...at,
-        ordinal: 1,
+        ordinal,
         studyInstanceUid: series.study_instance_uid,
         patientKey: patientKeyOf(study),
         vector,
@@ -64,7 +81,7 @@ export async function embedSeries(stage: StageOptions, at: SeriesRevision): Prom
     stage.metrics.seriesTotal.inc({ state: "embedded" });
     await stage.next.report(tx, at);
   });
-  for (const file of files) await rm(file, { force: true });
+  for (const { file } of inputs) await rm(file, { force: true });
 }
 
 async function allExist(files: readonly string[]): Promise<boolean> {

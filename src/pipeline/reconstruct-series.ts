@@ -3,20 +3,21 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { instancesOfSeries } from "../db/instances.ts";
 import { findSeries, moveSeries, type SeriesRevision } from "../db/series.ts";
-import { saveVolume } from "../db/volumes.ts";
+import { saveVolumes } from "../db/volumes.ts";
 import { uidFromName } from "../dicom/uids.ts";
 import type { StageOptions } from "./pipeline.ts";
+import type { ReconstructResult } from "./reconstruct-task.ts";
 import { refuseSeries } from "./refuse.ts";
 
-/** Where the input tensor of one series revision and model profile lies between two stages. */
-export function tensorPath(
+/** Where the input tensors of one series revision and model profile lie between two stages, see `tensorFile`. */
+export function tensorPrefix(
   dataDir: string,
   at: SeriesRevision,
   digest: string,
   profileId: string,
 ): string {
   const name = uidFromName(`${at.seriesInstanceUid}/${at.revision}/${digest}/${profileId}`);
-  return join(dataDir, "work", `${name.slice(5)}.f32`);
+  return join(dataDir, "work", name.slice(5));
 }
 
 export async function reconstructSeries(stage: StageOptions, at: SeriesRevision): Promise<void> {
@@ -30,31 +31,33 @@ export async function reconstructSeries(stage: StageOptions, at: SeriesRevision)
     slicesMin: config.series.slicesMin,
     outputs: encoder.profiles().map((one) => ({
       profile: one.profile,
-      tensorPath: tensorPath(stage.dataDir, at, one.bundleDigest, one.profile.id),
+      tensorPrefix: tensorPrefix(stage.dataDir, at, one.bundleDigest, one.profile.id),
     })),
+    views: { picture: true },
   });
-  const { verdict, keySlice } = result;
-  const keyInstance = keySlice && {
-    ...keySlice,
-    sopClassUid: instances.find((one) => one.sop_instance_uid === keySlice.sopInstanceUid)!
-      .sop_class_uid,
-  };
+  const classes = new Map(instances.map((one) => [one.sop_instance_uid, one.sop_class_uid]));
+  const volumes = result.volumes.map(({ keySlice, ...volume }) => ({
+    ...volume,
+    keyInstance: keySlice && {
+      ...keySlice,
+      sopClassUid: classes.get(keySlice.sopInstanceUid)!,
+    },
+  }));
+  const isRefused = volumes.every(({ verdict }) => verdict.outcome === "refused");
   await database.transaction(async (tx) => {
-    await saveVolume(tx, at, {
-      ordinal: 1,
-      verdict,
-      instanceCount: result.usedCount,
-      keyInstance,
-      createdAt: clock.now(),
-    });
-    if (verdict.outcome === "refused") {
-      const reason = verdict.findings
-        .map((finding) => `${finding.code}: ${finding.message}`)
-        .join(" ");
-      await refuseSeries(tx, stage, at, ["complete"], reason);
+    await saveVolumes(tx, at, volumes, clock.now());
+    if (isRefused) {
+      await refuseSeries(tx, stage, at, ["complete"], reasonOf(result));
     } else if (await moveSeries(tx, at, ["complete"], "reconstructed")) {
       stage.metrics.seriesTotal.inc({ state: "reconstructed" });
       await stage.next.embed(tx, at);
     }
   });
+}
+
+/** Of a series of which nothing is a volume: each finding once. */
+function reasonOf({ volumes }: ReconstructResult): string {
+  const findings = volumes.flatMap(({ verdict }) => verdict.findings);
+  const sentences = findings.map((finding) => `${finding.code}: ${finding.message}`);
+  return [...new Set(sentences)].join(" ");
 }

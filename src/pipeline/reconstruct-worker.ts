@@ -11,30 +11,18 @@ import { decodeNativePixels } from "../dicom/pixel-data.ts";
 import { readSlicePlane } from "../dicom/slice-plane.ts";
 import { TAG } from "../dicom/tags.ts";
 import { TRANSFER_SYNTAXES } from "../dicom/uids.ts";
-import type { Profile } from "../encoder/manifest.ts";
 import { preprocess } from "../encoder/preprocess.ts";
 import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
 import { createVolumeBuilder } from "../volume/assemble.ts";
 import { examineSlices } from "../volume/geometry.ts";
-import type { SlicePlane, VolumeVerdict } from "../volume/types.ts";
-
-export interface ReconstructTask {
-  readonly paths: readonly string[];
-  readonly slicesMin: number;
-  /** One tensor file for each profile. */
-  readonly outputs: readonly { readonly profile: Profile; readonly tensorPath: string }[];
-}
-
-export interface ReconstructResult {
-  readonly verdict: VolumeVerdict;
-  readonly usedCount: number;
-  /** SOP Instance UID and matrix of the middle slice; null when refused. */
-  readonly keySlice: { sopInstanceUid: string; rows: number; columns: number } | null;
-}
-
-export type ReconstructReply =
-  | { readonly result: ReconstructResult }
-  | { readonly error: { code: string; message: string } };
+import { axisCodes } from "../volume/resample.ts";
+import type { SlicePlane } from "../volume/types.ts";
+import {
+  type ReconstructReply,
+  type ReconstructResult,
+  type ReconstructTask,
+  tensorFile,
+} from "./reconstruct-task.ts";
 
 parentPort?.on("message", (task: ReconstructTask) => {
   void reconstruct(task)
@@ -52,7 +40,11 @@ async function reconstruct(task: ReconstructTask): Promise<ReconstructResult> {
   for (const path of task.paths) planes.push((await readSlice(path)).plane);
   const examined = examineSlices(planes, { slicesMin: task.slicesMin });
   const { geometry, order, verdict } = examined;
-  if (geometry === null) return { verdict, usedCount: 0, keySlice: null };
+  if (geometry === null) {
+    const nothing = { usedCount: 0, sopInstanceUids: [], keySlice: null };
+    const refused = { ordinal: 1, label: "", verdict, ...nothing, axisCodes: null, picture: null };
+    return { volumes: [refused] };
+  }
   const builder = createVolumeBuilder(geometry, order, planes);
   for (const index of order) {
     const slice = await readSlice(task.paths[index]!);
@@ -62,16 +54,25 @@ async function reconstruct(task: ReconstructTask): Promise<ReconstructResult> {
   for (const output of task.outputs) {
     const { tensor } = preprocess(volume, output.profile);
     await writeFile(
-      output.tensorPath,
+      tensorFile(output.tensorPrefix, 1),
       new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength),
       { mode: 0o600 },
     );
   }
   const key = planes[order[Math.floor(order.length / 2)]!]!;
   return {
-    verdict,
-    usedCount: order.length,
-    keySlice: { sopInstanceUid: key.sopInstanceUid, rows: key.rows, columns: key.columns },
+    volumes: [
+      {
+        ordinal: 1,
+        label: "",
+        verdict,
+        usedCount: order.length,
+        sopInstanceUids: order.map((index) => planes[index]!.sopInstanceUid),
+        keySlice: { sopInstanceUid: key.sopInstanceUid, rows: key.rows, columns: key.columns },
+        axisCodes: axisCodes(volume),
+        picture: null,
+      },
+    ],
   };
 }
 

@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
-import type { ReconstructReply, ReconstructResult, ReconstructTask } from "./reconstruct-worker.ts";
+import type { ReconstructReply, ReconstructResult, ReconstructTask } from "./reconstruct-task.ts";
 
 export interface Reconstructor {
   run(task: ReconstructTask): Promise<ReconstructResult>;
