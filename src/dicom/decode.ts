@@ -286,7 +286,7 @@ class Reader {
 }
 
 /** A little-endian copy of a big-endian value. PS3.5 7.3. */
-function swapped(value: Uint8Array, vr: string): Uint8Array {
+export function swapped(value: Uint8Array, vr: string): Uint8Array {
   const { width } = factsOf(vr);
   if (width === 1) return value;
   const copy = Buffer.from(value);

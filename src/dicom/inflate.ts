@@ -90,6 +90,10 @@ export class Inflate {
     this.#outputBytesMax = outputBytesMax;
   }
 
+  get state(): InflateState {
+    return this.#state;
+  }
+
   /** Bytes after the end of the stream; PS3.5 A.5 allows one NUL that makes the length even. */
   get trailingBytes(): number {
     return this.#trailingBytes;

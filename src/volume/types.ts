@@ -49,6 +49,16 @@ export interface SlicePlane {
   readonly kernel: string;
   /** Stack ID of multi-frame images; empty when absent. */
   readonly stackId: string;
+  /** In-Stack Position Number of multi-frame images. */
+  readonly inStackPosition: number | undefined;
+  /** Dimension Index Values of multi-frame images; empty when absent. */
+  readonly dimensionIndexValues: readonly number[];
+  /** Pixel Presentation COLOR or MIXED: values are shown by a supplemental palette and are no HU. PS3.3 C.8.16.2.1.1. */
+  readonly isSupplementalColor: boolean;
+  /** Real World Value Mapping is there: values may mean something else than the rescaled ones. */
+  readonly hasRealWorldValues: boolean;
+  /** SOP Instance UID of the image that a legacy converted frame was; empty for all others. */
+  readonly sourceSopInstanceUid: string;
 }
 
 export type VerdictOutcome = "ok" | "corrected" | "refused";

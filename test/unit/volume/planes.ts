@@ -32,6 +32,11 @@ export function plane(k: number, changes: Partial<SlicePlane> = {}): SlicePlane 
     temporalPosition: undefined,
     kernel: "",
     stackId: "",
+    inStackPosition: undefined,
+    dimensionIndexValues: [],
+    isSupplementalColor: false,
+    hasRealWorldValues: false,
+    sourceSopInstanceUid: "",
     ...changes,
   };
 }
