@@ -89,8 +89,11 @@ export function isColor(presentation: string | undefined): boolean {
   return presentation === "COLOR" || presentation === "MIXED";
 }
 
+/** Values of Image Type or Frame Type that are kept; four have a meaning. */
+export const IMAGE_TYPE_VALUES_MAX = 16;
+
 function frameType(item: DataSet): Partial<FrameAttributes> {
-  const imageType = item.strings(TAG.FrameType);
+  const imageType = item.strings(TAG.FrameType).slice(0, IMAGE_TYPE_VALUES_MAX);
   return {
     ...(imageType.length === 0 ? {} : { imageType }),
     isSupplementalColor: isColor(item.string(TAG.PixelPresentation)),

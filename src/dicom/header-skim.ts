@@ -22,7 +22,7 @@ import { isLongVr, vrAt } from "./vr.ts";
 export interface SkimOptions {
   readonly isExplicit: boolean;
   readonly isLittleEndian: boolean;
-  /** What is kept, at the top level and within the sequences that are kept. */
+  /** What is kept, at the top level and within the sequences that are kept, of which there is one within another at most. */
   readonly tags: ReadonlySet<number>;
   /** A sequence whose items are handed over one by one; all others keep their first item only. */
   readonly itemsOf?: number;
@@ -52,6 +52,8 @@ const UNDEFINED_LENGTH = 0xffffffff;
 const VALUE_BYTES_MAX = 1_024;
 /** Elements and items of all windows together; 20,000 frames of a wordy scanner have a million. */
 const ELEMENTS_MAX = 4_000_000;
+/** Sequences within sequences that are kept: a macro within functional groups. */
+const KEPT_DEPTH_MAX = 1;
 /** Items of one sequence that are handed over. */
 const ITEMS_MAX = 20_000;
 /** An explicit VR head with a long length. */
@@ -66,6 +68,7 @@ interface Encoding {
 
 /** UN holds a sequence as implicit VR little endian in any transfer syntax. PS3.5 6.2.2 note 2. */
 const IMPLICIT_LITTLE: Encoding = { isExplicit: false, isLittleEndian: true };
+const EXPLICIT_LITTLE: Encoding = { isExplicit: true, isLittleEndian: true };
 
 /** More bytes are needed; thrown and caught in this file only. */
 class Cut extends Error {
@@ -113,7 +116,7 @@ export class HeaderSkim {
     this.#bytes = bytes;
     this.#isLast = isLast;
     this.#at = 0;
-    if (!this.#isBegun) this.#encoding = this.#seen(bytes.length);
+    if (!this.#isBegun) this.#encoding = this.#seen(bytes.length, true);
     this.#isBegun = true;
     const outside = this.#encoding;
     while (this.#at < bytes.length) {
@@ -177,15 +180,17 @@ export class HeaderSkim {
     const stated = this.#vr(tag, end);
     const length = this.#length(stated, end);
     const isKept = scope.isKept && this.#options.tags.has(tag);
-    if (length === UNDEFINED_LENGTH) return this.#openEnded(tag, stated, { end, depth, isKept });
+    const isSequenceKept = isKept && depth <= KEPT_DEPTH_MAX;
+    if (length === UNDEFINED_LENGTH)
+      return this.#openEnded(tag, stated, { end, depth, isKept: isSequenceKept });
     const at = this.#at;
-    if (!isKept) {
+    const vr = stated === "UN" && isKept ? vrOf(tag) : stated;
+    if (!isKept || (vr === "SQ" && !isSequenceKept)) {
       // At the top level it may well end behind the window.
       if (depth > 0) this.#need(length, end);
       this.#at = at + length;
       return undefined;
     }
-    const vr = stated === "UN" ? vrOf(tag) : stated;
     if (vr === "SQ") {
       this.#need(length, end);
       const items = this.#closedItems(tag, stated, { end: at + length, depth, isKept });
@@ -264,7 +269,7 @@ export class HeaderSkim {
     if (scope.depth > SEQUENCE_DEPTH_MAX) throw unreadable("sequences are nested too deeply");
     const item = new DataSet();
     const outside = this.#encoding;
-    if (this.#at < end) this.#encoding = this.#seen(end);
+    if (this.#at < end) this.#encoding = this.#seen(end, false);
     while (isOpenEnded || this.#at < end) {
       const tag = this.#tag(end);
       if (isOpenEnded && tag === ITEM_END) {
@@ -286,13 +291,18 @@ export class HeaderSkim {
     this.#options.onItem?.(item, index);
   }
 
-  /** Some write implicit VR, in an item or altogether, though the transfer syntax is an explicit one: the first VR tells. */
-  #seen(end: number): Encoding {
+  /**
+   * The encoding that is seen: some write implicit VR, in an item or altogether, though the transfer syntax is an explicit
+   * one; no VR stands there then. Explicit VR where it should be implicit is believed of a whole header only, whose first
+   * element has no length that looks like a VR.
+   */
+  #seen(end: number, isTop: boolean): Encoding {
     const encoding = this.#encoding;
-    const isHere = encoding.isExplicit && end - this.#at >= 8;
-    if (!isHere || vrAt(this.#bytes, this.#at + 4) !== undefined) return encoding;
+    if (!encoding.isLittleEndian || end - this.#at < 8) return encoding;
     const group = this.#bytes[this.#at]! + this.#bytes[this.#at + 1]! * 256;
-    return group === DELIMITER_GROUP || !encoding.isLittleEndian ? encoding : IMPLICIT_LITTLE;
+    if (group === DELIMITER_GROUP) return encoding;
+    if (vrAt(this.#bytes, this.#at + 4) === undefined) return IMPLICIT_LITTLE;
+    return isTop ? EXPLICIT_LITTLE : encoding;
   }
 
   #vr(tag: number, end: number): string {

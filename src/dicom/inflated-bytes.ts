@@ -21,6 +21,11 @@ export class InflatedBytes {
     this.#readInput = readInput;
   }
 
+  /** Inflated so far; all when a read gave fewer bytes than asked for. */
+  async sizeBytes(): Promise<number> {
+    return this.#inflatedBytes;
+  }
+
   /**
    * The bytes from `at`, which must not lie before that of the call before; fewer at the end, which is also where the
    * deflated stream is broken.

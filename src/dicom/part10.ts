@@ -6,6 +6,7 @@ import { decodeDataSet } from "./decode.ts";
 import { encodeDataSet } from "./encode.ts";
 import { TAG } from "./tags.ts";
 import { UID } from "./uids.ts";
+import { isLongVr, vrAt } from "./vr.ts";
 
 const PREAMBLE_BYTES = 128;
 const META_BYTES_MAX = 65_536;
@@ -46,43 +47,55 @@ export interface FileMeta {
 }
 
 /**
- * Reads the file meta; a file without preamble is taken as a bare data set in implicit VR little endian.
+ * Reads the file meta information. Where the transfer syntax is not named, and where a file is a bare data set, it is told
+ * from the first element.
  *
  * @throws KindredError `DATASET_UNREADABLE` when it is no DICOM
  */
 export function decodeFileMeta(bytes: Uint8Array): FileMeta {
   const hasPrefix =
     bytes.length >= 132 && Buffer.from(bytes.subarray(128, 132)).toString("latin1") === "DICM";
-  if (!hasPrefix) return bareDataSet(bytes);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let end = 132;
-  while (end + 8 <= bytes.length && end < META_BYTES_MAX && view.getUint16(end, true) === 2) {
-    const vr = String.fromCharCode(bytes[end + 4]!, bytes[end + 5]!);
-    const isLong = vr === "OB" || vr === "UN" || vr === "UT" || vr === "SQ" || vr === "OW";
-    if (isLong && end + 12 > bytes.length) break;
-    const length = isLong ? 12 + view.getUint32(end + 8, true) : 8 + view.getUint16(end + 6, true);
-    end += length;
-  }
-  if (end > bytes.length)
-    throw new KindredError("DATASET_UNREADABLE", "The file meta information is truncated");
-  const meta = decodeDataSet(bytes.subarray(132, end), {
-    transferSyntaxUid: UID.explicitVrLittleEndian,
-  });
-  const transferSyntaxUid = meta.string(TAG.TransferSyntaxUID) || UID.implicitVrLittleEndian;
-  return { meta, dataSetOffset: end, transferSyntaxUid };
-}
-
-function bareDataSet(bytes: Uint8Array): FileMeta {
-  const group = bytes.length >= 8 ? bytes[0]! + bytes[1]! * 256 : 0;
-  if (group !== 2 && group !== 8) {
+  const start = hasPrefix ? 132 : 0;
+  if (!hasPrefix && !isBare(bytes)) {
     throw new KindredError(
       "DATASET_UNREADABLE",
       "This is no DICOM file: it has neither a preamble nor a data set",
     );
   }
-  const vr = String.fromCharCode(bytes[4]!, bytes[5]!);
-  const transferSyntaxUid = /^[A-Z]{2}$/.test(vr)
-    ? UID.explicitVrLittleEndian
-    : UID.implicitVrLittleEndian;
-  return { meta: new DataSet(), dataSetOffset: 0, transferSyntaxUid };
+  const end = metaEnd(bytes, start);
+  if (end > bytes.length)
+    throw new KindredError("DATASET_UNREADABLE", "The file meta information is truncated");
+  const meta = decodeDataSet(bytes.subarray(start, end), {
+    transferSyntaxUid: UID.explicitVrLittleEndian,
+  });
+  const transferSyntaxUid = meta.string(TAG.TransferSyntaxUID) || apparentSyntax(bytes, end);
+  return { meta, dataSetOffset: end, transferSyntaxUid };
+}
+
+/** Where group 0002 ends, by its elements: its stated length is often wrong. */
+function metaEnd(bytes: Uint8Array, start: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let end = start;
+  while (end + 8 <= bytes.length && end < META_BYTES_MAX && view.getUint16(end, true) === 2) {
+    const isLong = isLongVr(String.fromCharCode(bytes[end + 4]!, bytes[end + 5]!));
+    if (isLong && end + 12 > bytes.length) break;
+    end += isLong ? 12 + view.getUint32(end + 8, true) : 8 + view.getUint16(end + 6, true);
+  }
+  return end;
+}
+
+/** It begins with group 0002 or 0008, in either byte order. */
+function isBare(bytes: Uint8Array): boolean {
+  if (bytes.length < 8) return false;
+  const [first, second] = [bytes[0]!, bytes[1]!];
+  return second === 0 ? first === 2 || first === 8 : first === 0 && second === 8;
+}
+
+/** The native transfer syntax that the first element of a data set is written in. */
+function apparentSyntax(bytes: Uint8Array, at: number): string {
+  if (at + 6 > bytes.length || vrAt(bytes, at + 4) === undefined) return UID.implicitVrLittleEndian;
+  // A data set begins with a low group: in the wrong byte order it is 256 times as high.
+  return bytes[at]! === 0 && bytes[at + 1]! !== 0
+    ? UID.explicitVrBigEndian
+    : UID.explicitVrLittleEndian;
 }

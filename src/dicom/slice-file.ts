@@ -109,6 +109,8 @@ async function walk(
     if (windowBytes > WINDOW_BYTES_MAX || readBytes > READ_BYTES_MAX)
       throw new KindredError("DATASET_UNREADABLE", "The header is too long to be read");
     window = await source.read(at, windowBytes);
+    if (window.length === 0 && at > (await source.sizeBytes()))
+      throw new KindredError("DATASET_UNREADABLE", "The file ends before its Pixel Data");
     isLast = window.length < windowBytes;
   }
 }
@@ -144,6 +146,8 @@ function framesIn(
 }
 
 interface Bytes {
+  /** Known at least when a read gave fewer bytes than asked for. */
+  sizeBytes(): Promise<number>;
   /** Fewer than `count` at the end. */
   read(at: number, count: number): Promise<Uint8Array>;
 }

@@ -4,6 +4,7 @@ import type { DataSet } from "./data-set.ts";
 import {
   type FrameAttributes,
   FUNCTIONAL_GROUP_TAGS,
+  IMAGE_TYPE_VALUES_MAX,
   isColor,
   kernelOf,
   readFunctionalGroups,
@@ -140,7 +141,7 @@ function wholePlane(header: DataSet, transferSyntaxUid: string): FramePlane {
     positionLpsMm: positionOf(header),
     orientation: orientationOf(header),
     pixelSpacingMm: spacingOf(header),
-    imageType: header.strings(TAG.ImageType),
+    imageType: header.strings(TAG.ImageType).slice(0, IMAGE_TYPE_VALUES_MAX),
     samplesPerPixel: header.integer(TAG.SamplesPerPixel) ?? 1,
     photometricInterpretation: header.string(TAG.PhotometricInterpretation) ?? "",
     isSupplementalColor: isColor(header.string(TAG.PixelPresentation)),
