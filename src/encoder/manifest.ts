@@ -2,10 +2,12 @@
 import { z } from "zod";
 import { KindredError, messageOf } from "../kernel/errors.ts";
 import { MANIFEST_BYTES_MAX } from "../kernel/limits.ts";
+import type { Resampling } from "../volume/sampling.ts";
+import { STEP_VOXELS_MAX } from "../volume/steps.ts";
 
 const GRID_MAX = 1024;
-/** Voxels of one input grid: 512 × 512 × 512, half a gigabyte of floats. */
-export const INPUT_VOXELS_MAX = 134_217_728;
+/** Voxels of one input grid. */
+const INPUT_VOXELS_MAX = STEP_VOXELS_MAX;
 const edge = z.number().int().min(1).max(GRID_MAX);
 const voxels = z
   .tuple([edge, edge, edge])
@@ -35,17 +37,43 @@ const op = z.discriminatedUnion("op", [
       spacingMm: millimetres.optional(),
       sizeVoxels: voxels.optional(),
       antialias: z.boolean(),
+      /** Whose resampler the model was trained behind; docs/volumes.md says how they differ. */
+      flavour: z.enum(["torch", "monai", "torchio", "simpleitk"]).default("torch"),
+      sizeRule: z.enum(["round", "floor", "ceil"]).optional(),
+      stepFrom: z.enum(["spacing", "size"]).optional(),
+      outsideValue: finite.optional(),
     })
-    .refine(
-      (one) => (one.spacingMm === undefined) !== (one.sizeVoxels === undefined),
-      "needs one of spacingMm and sizeVoxels",
-    ),
+    .superRefine((one, context) => {
+      for (const message of resamplingFaults(one)) context.addIssue({ code: "custom", message });
+    }),
   z
     .strictObject({ op: z.literal("clipHu"), min: finite, max: finite })
     .refine((one) => one.min < one.max, "min must be below max"),
   z.strictObject({ op: z.literal("scale"), multiply: finite, add: finite }),
-  z.strictObject({ op: z.literal("cropPad"), sizeVoxels: voxels, value: finite }),
+  z.strictObject({
+    op: z.literal("cropPad"),
+    sizeVoxels: voxels,
+    value: finite,
+    /** Whose centring: which side an odd voxel goes to. Default: the end, whether it is cut or filled. */
+    flavour: z.enum(["monai", "torchio"]).optional(),
+  }),
 ]);
+
+/** A setting that a flavour does not have would be passed over in silence. */
+function resamplingFaults(one: Resampling): string[] {
+  const { flavour = "torch" } = one;
+  const isSpaced = one.spacingMm !== undefined;
+  const hasOutside = flavour === "torchio" || flavour === "simpleitk";
+  const faults: [boolean, string][] = [
+    [isSpaced === (one.sizeVoxels !== undefined), "needs one of spacingMm and sizeVoxels"],
+    [flavour !== "torch" && !isSpaced, `flavour ${flavour} needs spacingMm`],
+    [flavour !== "torch" && one.antialias, `flavour ${flavour} has no antialias`],
+    [one.sizeRule !== undefined && (flavour === "monai" || !isSpaced), "sizeRule has no effect"],
+    [one.stepFrom !== undefined && (flavour !== "torch" || !isSpaced), "stepFrom has no effect"],
+    [one.outsideValue !== undefined && !hasOutside, "outsideValue has no effect"],
+  ];
+  return faults.flatMap(([isFault, message]) => (isFault ? [message] : []));
+}
 
 const profile = z.strictObject({
   id: plainName,

@@ -4,13 +4,17 @@
  * scale and is normalized at the edges, as torch does.
  */
 import { KindredError } from "../kernel/errors.ts";
+import { type AxisWeights, axisWeights } from "./axis-weights.ts";
+import {
+  type AxisSampling,
+  checkSize,
+  outsideOf,
+  type Resampling,
+  samplingOf,
+  type Triple,
+} from "./sampling.ts";
 import type { CtVolume, Vector3 } from "./types.ts";
 import { added, cross, dot, scaled } from "./vectors.ts";
-
-type Triple = readonly [number, number, number];
-
-/** Voxels of a resampled or padded volume; more is a wrong profile, not a scan. */
-const VOXELS_MAX = 2_147_483_648;
 
 /** Axis letters by LPS component and sign: +x is L(eft), +y P(osterior), +z S(uperior). */
 const LETTERS: readonly (readonly [string, string])[] = [
@@ -59,40 +63,56 @@ const PERMUTATIONS = [
  * @throws KindredError `MODEL_INVALID` when the letters do not name three different body axes
  */
 export function reorient(volume: CtVolume, wanted: string): CtVolume {
-  const { sizeVoxels, spacingMm, axesZyx } = volume;
+  const { from, isFlipped, grid } = orientationOf(volume, wanted);
+  if (from.every((axis, to) => axis === to) && !isFlipped.includes(true)) return volume;
+  const size = volume.sizeVoxels;
+  const steps: Triple = [size[1] * size[2], size[2], 1];
+  let start = 0;
+  for (const [to, axis] of from.entries())
+    if (isFlipped[to]) start += (size[axis]! - 1) * steps[axis]!;
+  const stepsZyx = from.map((axis, to) => steps[axis]! * (isFlipped[to] ? -1 : 1));
+  const voxelsZyx = gather(volume.voxelsZyx, start, stepsZyx as unknown as Triple, grid.sizeVoxels);
+  return { voxelsZyx, ...grid };
+}
+
+export interface Turn {
+  /** For each new axis z, y, x the old axis it is. */
+  readonly from: Triple;
+  /** For each new axis whether it counts from the other end. */
+  readonly isFlipped: readonly boolean[];
+  readonly grid: Omit<CtVolume, "voxelsZyx">;
+}
+
+/** How {@link reorient} turns a grid, and the grid that comes of it. */
+export function orientationOf(old: Omit<CtVolume, "voxelsZyx">, wanted: string): Turn {
+  const { sizeVoxels, spacingMm, axesZyx } = old;
   const directions = directionsOf(wanted);
-  let sources: Triple = PERMUTATIONS[0];
+  let from: Triple = PERMUTATIONS[0];
   let bestFit = 0;
   for (const candidate of PERMUTATIONS) {
     let fit = 0;
-    for (const [to, from] of candidate.entries()) {
-      fit += Math.abs(dot(directions[to]!, axesZyx[from]!));
+    for (const [to, axis] of candidate.entries()) {
+      fit += Math.abs(dot(directions[to]!, axesZyx[axis]!));
     }
     // By a clear margin, so that an axis at 45 degrees does not turn on a rounding error.
-    if (fit > bestFit + 1e-6) [sources, bestFit] = [candidate, fit];
+    if (fit > bestFit + 1e-6) [from, bestFit] = [candidate, fit];
   }
-  const isFlipped = sources.map((from, to) => dot(directions[to]!, axesZyx[from]!) < 0);
-  if (sources === PERMUTATIONS[0] && !isFlipped.includes(true)) return volume;
-  const steps: Triple = [sizeVoxels[1] * sizeVoxels[2], sizeVoxels[2], 1];
-  let start = 0;
-  let originLps = volume.originLps;
-  for (const [to, from] of sources.entries()) {
+  const isFlipped = from.map((axis, to) => dot(directions[to]!, axesZyx[axis]!) < 0);
+  let originLps = old.originLps;
+  for (const [to, axis] of from.entries()) {
     if (!isFlipped[to]) continue;
-    const last = sizeVoxels[from]! - 1;
-    start += last * steps[from]!;
-    originLps = added(originLps, scaled(axesZyx[from]!, last * spacingMm[from]!));
+    const lastMm = (sizeVoxels[axis]! - 1) * spacingMm[axis]!;
+    originLps = added(originLps, scaled(axesZyx[axis]!, lastMm));
   }
-  const turned = <T>(of: (from: number, sign: number) => T) =>
-    sources.map((from, to) => of(from, isFlipped[to] ? -1 : 1)) as unknown as [T, T, T];
-  const size = turned((from) => sizeVoxels[from]!);
-  const stepsZyx = turned((from, sign) => steps[from]! * sign);
-  return {
-    voxelsZyx: gather(volume.voxelsZyx, start, stepsZyx, size),
-    sizeVoxels: size,
-    spacingMm: turned((from) => spacingMm[from]!),
+  const turned = <T>(of: (axis: number, sign: number) => T) =>
+    from.map((axis, to) => of(axis, isFlipped[to] ? -1 : 1)) as unknown as [T, T, T];
+  const grid = {
+    sizeVoxels: turned((axis) => sizeVoxels[axis]!),
+    spacingMm: turned((axis) => spacingMm[axis]!),
     originLps,
-    axesZyx: turned((from, sign) => scaled(axesZyx[from]!, sign)),
+    axesZyx: turned((axis, sign) => scaled(axesZyx[axis]!, sign)),
   };
+  return { from, isFlipped, grid };
 }
 
 /** Wanted directions in the order z, y, x of letters in the order x, y, z. */
@@ -106,7 +126,8 @@ function directionsOf(letters: string): readonly Vector3[] {
   return [z, y, x];
 }
 
-function gather(
+/** Copies voxels in another order: `start` is the first, `step` how far the next one of each axis is. */
+export function gather(
   from: Int16Array | Float32Array,
   start: number,
   [stepZ, stepY, stepX]: Triple,
@@ -124,69 +145,23 @@ function gather(
   return to;
 }
 
-/** Weights of one axis: for output i the inputs `start[i] … start[i] + taps − 1`. */
-interface Weights {
-  readonly taps: number;
-  readonly start: Int32Array;
-  readonly weight: Float32Array;
-}
-
-/** Weights from `inputs` to `outputs` samples, `scale` input steps an output step. */
-export function axisWeights(
-  inputs: number,
-  outputs: number,
-  scale: number,
-  antialias: boolean,
-): Weights {
-  const support = antialias ? Math.max(1, scale) : 1;
-  const taps = Math.min(inputs, Math.ceil(support) * 2 + 1);
-  const start = new Int32Array(outputs);
-  const weight = new Float32Array(outputs * taps);
-  for (let i = 0; i < outputs; i++) {
-    const center = (i + 0.5) * scale - 0.5;
-    // Without anti-alias torch clamps the position to the first and last sample; so does the normalization here.
-    const at = antialias ? center : Math.min(Math.max(center, 0), inputs - 1);
-    start[i] = Math.max(
-      0,
-      Math.min(inputs - taps, Math.floor(at - support) + (support > 1 ? 1 : 0)),
-    );
-    let sum = 0;
-    for (let t = 0; t < taps; t++) {
-      const w = Math.max(0, 1 - Math.abs(start[i]! + t - at) / support);
-      weight[i * taps + t] = w;
-      sum += w;
-    }
-    for (let t = 0; t < taps; t++)
-      weight[i * taps + t] = sum > 0 ? weight[i * taps + t]! / sum : t === 0 ? 1 : 0;
-  }
-  return { taps, start, weight };
-}
-
 /**
  * Resamples to a spacing or to a size, slice by slice in-plane and then along z, so that no full-size float copy of
- * the native volume exists. The edges of the field of view stay where they are.
+ * the native volume exists. With the torch flavour the edges of the field of view stay where they are.
  *
  * @throws KindredError `NOT_A_VOLUME` when the result would be empty or absurdly large
  */
-export function resample(
-  volume: CtVolume,
-  to: { spacingMm?: Triple | undefined; sizeVoxels?: Triple | undefined; antialias: boolean },
-): CtVolume & { voxelsZyx: Float32Array } {
-  const size = volume.sizeVoxels;
-  const target = (to.sizeVoxels ??
-    size.map((n, i) =>
-      Math.max(1, Math.round((n * volume.spacingMm[i]!) / to.spacingMm![i]!)),
-    )) as Triple;
-  const scales = size.map((n, i) =>
-    to.sizeVoxels === undefined ? to.spacingMm![i]! / volume.spacingMm[i]! : n / target[i]!,
-  );
-  checkSize(target);
-  checkSize([size[0], target[1], target[2]]);
-  const [depth, rows, columns] = size;
+export function resample(volume: CtVolume, to: Resampling): CtVolume & { voxelsZyx: Float32Array } {
+  const [depth, rows, columns] = volume.sizeVoxels;
+  const axes = samplingOf(volume, to);
+  const target = axes.map((axis) => axis.outputs) as unknown as Triple;
   const [outDepth, outRows, outColumns] = target;
-  const x = axisWeights(columns, outColumns, scales[2]!, to.antialias);
-  const y = axisWeights(rows, outRows, scales[1]!, to.antialias);
-  const z = axisWeights(depth, outDepth, scales[0]!, to.antialias);
+  checkSize([depth, outRows, outColumns]);
+  const [z, y, x] = axes.map((axis) => weightsOf(axis, to)) as [
+    AxisWeights,
+    AxisWeights,
+    AxisWeights,
+  ];
   const plane = outRows * outColumns;
   const reduced = new Float32Array(depth * plane);
   const rowsReduced = new Float32Array(rows * outColumns);
@@ -196,23 +171,50 @@ export function resample(
   }
   const voxelsZyx = new Float32Array(outDepth * plane);
   for (let k = 0; k < outDepth; k++) mixSlices(reduced, z, k, plane, voxelsZyx);
-  const spacingMm = size.map((n, i) =>
-    to.sizeVoxels === undefined ? to.spacingMm![i]! : (n * volume.spacingMm[i]!) / target[i]!,
-  ) as unknown as Triple;
-  let originLps = volume.originLps;
-  for (const axis of [0, 1, 2] as const) {
-    // Half-pixel centers: the first sample is the middle of the first, larger or smaller, voxel.
-    const shiftMm = ((scales[axis]! - 1) / 2) * volume.spacingMm[axis];
-    originLps = added(originLps, scaled(volume.axesZyx[axis], shiftMm));
-  }
-  return { ...volume, voxelsZyx, sizeVoxels: target, spacingMm, originLps };
+  fillOutside(voxelsZyx, axes, to);
+  return { voxelsZyx, ...resampledGrid(volume, axes) };
 }
 
-function checkSize(size: Triple): void {
-  const isWhole = size.every((side) => Number.isInteger(side) && side >= 1);
-  if (isWhole && size[0] * size[1] * size[2] <= VOXELS_MAX) return;
-  const message = "A resampled volume would be empty or too large; check the sizes of the profile";
-  throw new KindredError("NOT_A_VOLUME", message);
+/** Weights of one sampled axis. */
+export function weightsOf(axis: AxisSampling, to: Resampling): AxisWeights {
+  return axisWeights(axis.inputs, axis.outputs, axis.scale, to.antialias, axis.first);
+}
+
+/** The grid that the samples lie on. */
+export function resampledGrid(
+  grid: Omit<CtVolume, "voxelsZyx">,
+  axes: readonly [AxisSampling, AxisSampling, AxisSampling],
+): Omit<CtVolume, "voxelsZyx"> {
+  let originLps = grid.originLps;
+  for (const i of [0, 1, 2] as const)
+    originLps = added(originLps, scaled(grid.axesZyx[i], axes[i].first * grid.spacingMm[i]));
+  return {
+    sizeVoxels: axes.map((axis) => axis.outputs) as unknown as Triple,
+    spacingMm: axes.map((axis) => axis.spacingMm) as unknown as Triple,
+    originLps,
+    axesZyx: grid.axesZyx,
+  };
+}
+
+/** Gives the samples that lie outside the scan the flavour's value, in place; `voxels` is `[z][y][x]` of the sampled axes. */
+export function fillOutside(
+  voxels: Float32Array,
+  axes: readonly [AxisSampling, AxisSampling, AxisSampling],
+  to: Resampling,
+): void {
+  const value = to.outsideValue ?? 0;
+  const [depth, rows, columns] = axes.map((axis) => axis.outputs) as [number, number, number];
+  const [outsideZ, outsideY, outsideX] = axes.map((axis) => outsideOf(axis, to));
+  for (const z of outsideZ!) voxels.fill(value, z * rows * columns, (z + 1) * rows * columns);
+  for (let z = 0; z < depth; z++) {
+    for (const y of outsideY!) {
+      const from = (z * rows + y) * columns;
+      voxels.fill(value, from, from + columns);
+    }
+    for (const x of outsideX!) {
+      for (let y = 0; y < rows; y++) voxels[(z * rows + y) * columns + x] = value;
+    }
+  }
 }
 
 function reduceRows(
@@ -220,7 +222,7 @@ function reduceRows(
   offset: number,
   rows: number,
   columns: number,
-  w: Weights,
+  w: AxisWeights,
   to: Float32Array,
   outColumns: number,
 ): void {
@@ -239,7 +241,7 @@ function reduceRows(
 
 function reduceColumns(
   from: Float32Array,
-  w: Weights,
+  w: AxisWeights,
   to: Float32Array,
   offset: number,
   outRows: number,
@@ -259,7 +261,7 @@ function reduceColumns(
 
 function mixSlices(
   from: Float32Array,
-  w: Weights,
+  w: AxisWeights,
   k: number,
   plane: number,
   to: Float32Array,
@@ -271,30 +273,4 @@ function mixSlices(
     const source = (w.start[k]! + t) * plane;
     for (let i = 0; i < plane; i++) to[target + i]! += from[source + i]! * factor;
   }
-}
-
-/** Cuts or fills each axis around its middle; of an odd difference the smaller half is at the start. */
-export function cropPad(
-  voxels: Float32Array,
-  size: Triple,
-  target: Triple,
-  value: number,
-): Float32Array {
-  checkSize(target);
-  const out = new Float32Array(target[0] * target[1] * target[2]).fill(value);
-  const shift = size.map((n, i) => Math.trunc((target[i]! - n) / 2));
-  for (let z = 0; z < size[0]; z++) {
-    const toZ = z + shift[0]!;
-    if (toZ < 0 || toZ >= target[0]) continue;
-    for (let y = 0; y < size[1]; y++) {
-      const toY = y + shift[1]!;
-      if (toY < 0 || toY >= target[1]) continue;
-      const fromX = Math.max(0, -shift[2]!);
-      const toX = Math.max(0, shift[2]!);
-      const count = Math.min(size[2] - fromX, target[2] - toX);
-      const source = (z * size[1] + y) * size[2] + fromX;
-      out.set(voxels.subarray(source, source + count), (toZ * target[1] + toY) * target[2] + toX);
-    }
-  }
-  return out;
 }

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { cropPad, reorient, resample } from "../../../src/volume/resample.ts";
+import { cropPad } from "../../../src/volume/crop-pad.ts";
+import { reorient, resample } from "../../../src/volume/resample.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
 
 type Triple = readonly [number, number, number];
