@@ -9,6 +9,7 @@ import { queue } from "./queue.ts";
 import { series } from "./series.ts";
 import { serve } from "./serve.ts";
 import { similar } from "./similar.ts";
+import { volume } from "./volume.ts";
 
 export interface Command {
   readonly name: string;
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   demo,
   similar,
   series,
+  volume,
   queue,
   peers,
   migrate,

@@ -25,16 +25,28 @@ export interface NearestQuery {
   /** Series whose stored vectors are the question. */
   readonly exampleSeries: readonly string[];
   readonly conditions: readonly Condition[];
+  /** Vectors to look at for each vector of the example. */
   readonly limit: number;
   readonly index: "exact" | "hnsw";
   readonly efSearch: number;
 }
 
+/** Vectors of an example that are asked about: the main volumes of its series come first. */
+const EXAMPLE_VECTORS_MAX = 16;
+
 /** How the index sees the column: native PostgreSQL indexes half precision, the embedded engine full. */
 export type IndexKind = "halfvec" | "vector";
 
+export interface Nearest {
+  /** Each series once, with the best score that any of its volumes has with any volume of the example. */
+  readonly neighbors: readonly Neighbor[];
+  /** False when more vectors than `limit` were there: ask with a larger one for further neighbors. */
+  readonly isComplete: boolean;
+}
+
 /**
- * The best-scoring candidate series, best first; for several example series each candidate has its best score.
+ * The best-scoring candidate series, best first. A series may have several vectors, and so may the example: each vector of
+ * the example gets its `limit` nearest vectors, and of all these only what nothing beyond the limit can outrank is given.
  * Run inside a transaction: the HNSW settings are `set local`.
  */
 export async function nearestSeries(
@@ -42,11 +54,13 @@ export async function nearestSeries(
   space: EmbeddingSpace,
   indexKind: IndexKind,
   query: NearestQuery,
-): Promise<Neighbor[]> {
+): Promise<Nearest> {
   const best = new Map<string, Neighbor>();
+  /** Score of the last vector within the limit; the highest of those of all vectors of the example. */
+  let certainScore = Number.NEGATIVE_INFINITY;
   const vectors = await tx.query<{ e: string }>(
     `select e::text as e from ${tableOf(space)} where series_instance_uid = any($1)
-     order by series_instance_uid, ordinal limit 16`,
+     order by ordinal, series_instance_uid limit ${EXAMPLE_VECTORS_MAX}`,
     [[...query.exampleSeries]],
   );
   if (query.index === "hnsw") {
@@ -54,14 +68,21 @@ export async function nearestSeries(
     await tx.query("set local hnsw.iterative_scan = 'relaxed_order'");
   }
   for (const vector of vectors.rows) {
-    for (const row of await nearestToVector(tx, space, indexKind, vector.e, query)) {
+    const rows = await nearestToVector(tx, space, indexKind, vector.e, query);
+    if (rows.length >= query.limit) certainScore = Math.max(certainScore, rows.at(-1)!.score);
+    for (const row of rows) {
       const seen = best.get(row.series_instance_uid);
       if (seen === undefined || row.score > seen.score) best.set(row.series_instance_uid, row);
     }
   }
-  return [...best.values()].sort(
-    (a, b) => b.score - a.score || a.series_instance_uid.localeCompare(b.series_instance_uid),
-  );
+  return {
+    neighbors: [...best.values()]
+      .filter((row) => row.score >= certainScore)
+      .sort(
+        (a, b) => b.score - a.score || a.series_instance_uid.localeCompare(b.series_instance_uid),
+      ),
+    isComplete: certainScore === Number.NEGATIVE_INFINITY,
+  };
 }
 
 async function nearestToVector(

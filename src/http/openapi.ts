@@ -8,6 +8,13 @@ const inQuery = (name: string, description: string) => ({
   ...text(description),
 });
 const uidInPath = { name: "uid", in: "path", required: true, ...text("SeriesInstanceUID") };
+const ordinalInPath = {
+  name: "ordinal",
+  in: "path",
+  required: true,
+  description: "Volume of the series, from 1, the main one",
+  schema: { type: "integer" },
+};
 const ok = (description: string) => ({
   "200": { description, content: { "application/json": { schema: { type: "object" } } } },
   default: {
@@ -37,7 +44,25 @@ export const OPENAPI = {
       inQuery("limit", "1 to 500"),
       inQuery("offset", "rows to skip"),
     ]),
-    "/api/v1/series/{uid}": get("State, verdict, models and documents of a series", [uidInPath]),
+    "/api/v1/series/{uid}": get("State, verdict, volumes, models and documents of a series", [
+      uidInPath,
+    ]),
+    "/api/v1/series/{uid}/instances": get("The instances of a series and the keys of their files", [
+      uidInPath,
+    ]),
+    "/api/v1/series/{uid}/volumes/{ordinal}/picture.png": {
+      get: {
+        summary: "Middle planes and projections of a volume, not for diagnostic use",
+        parameters: [uidInPath, ordinalInPath],
+        responses: {
+          "200": {
+            description: "The picture",
+            content: { "image/png": { schema: { type: "string", format: "binary" } } },
+          },
+          default: ok("").default,
+        },
+      },
+    },
     "/api/v1/series/{uid}/complete": {
       post: {
         summary: "Close a receiving series now",

@@ -4,21 +4,55 @@ import { commitmentsOf, openRequests } from "../db/commitment-requests.ts";
 import { openCommitments } from "../db/commitments.ts";
 import { deliveriesOf, documentsOf, openDeliveries } from "../db/documents.ts";
 import { modelsOf } from "../db/embeddings.ts";
+import { instancesOfSeries } from "../db/instances.ts";
 import { countSeriesByState, findSeries, type SeriesRow, seriesOfStudy } from "../db/series.ts";
 import { listStudies } from "../db/studies.ts";
-import { volumesOf } from "../db/volumes.ts";
+import { pictureOf, type VolumeRow, volumesOf } from "../db/volumes.ts";
 import { isValidUid } from "../dicom/uids.ts";
 import { KindredError } from "../kernel/errors.ts";
 import type { VolumeVerdict } from "../volume/types.ts";
 import type { ApiOptions } from "./server.ts";
 
 const PAGE_MAX = 500;
+/** More than any series makes. */
+const ORDINAL_MAX = 100_000;
 
 export function seriesRoutes(app: FastifyInstance, options: ApiOptions): void {
   const { database } = options;
   app.get<{ Params: { uid: string } }>("/api/v1/series/:uid", async (request) =>
     describeSeries(options, await requireSeries(options, request.params.uid)),
   );
+  app.get<{ Params: { uid: string; ordinal: string } }>(
+    "/api/v1/series/:uid/volumes/:ordinal/picture.png",
+    async (request, reply) => {
+      const { uid, ordinal } = request.params;
+      const series = await requireSeries(options, uid);
+      const at = { seriesInstanceUid: uid, revision: series.revision };
+      const number = wholeNumber(ordinal, "ordinal", 1, ORDINAL_MAX, 1);
+      const picture = await pictureOf(database, at, number);
+      if (picture === undefined)
+        throw new KindredError("NOT_FOUND", "The series has no picture of such a volume");
+      return reply.type("image/png").send(picture);
+    },
+  );
+  app.get<{ Params: { uid: string } }>("/api/v1/series/:uid/instances", async (request) => {
+    const { series_instance_uid: seriesInstanceUid, revision } = await requireSeries(
+      options,
+      request.params.uid,
+    );
+    const instances = await instancesOfSeries(database, seriesInstanceUid, revision);
+    return {
+      seriesInstanceUid,
+      revision,
+      instances: instances.map((one) => ({
+        sopInstanceUid: one.sop_instance_uid,
+        sopClassUid: one.sop_class_uid,
+        transferSyntaxUid: one.transfer_syntax_uid,
+        bytes: one.size_bytes,
+        fileKey: one.file_key,
+      })),
+    };
+  });
   app.post<{ Params: { uid: string } }>("/api/v1/series/:uid/complete", async (request, reply) => {
     const series = await requireSeries(options, request.params.uid);
     const isClosed = await options.completion.closeNow(series.series_instance_uid);
@@ -118,6 +152,11 @@ async function requireSeries(options: ApiOptions, uid: string): Promise<SeriesRo
   return series;
 }
 
+function picturePath(series: SeriesRow, volume: VolumeRow<VolumeVerdict>): string | null {
+  if (!volume.has_picture) return null;
+  return `/api/v1/series/${series.series_instance_uid}/volumes/${volume.ordinal}/picture.png`;
+}
+
 async function describeSeries(options: ApiOptions, series: SeriesRow) {
   const { database } = options;
   const at = { seriesInstanceUid: series.series_instance_uid, revision: series.revision };
@@ -142,12 +181,17 @@ async function describeSeries(options: ApiOptions, series: SeriesRow) {
     modality: series.modality,
     instances: series.instance_count,
     verdict: volumes[0]?.verdict ?? null,
+    axisCodes: volumes[0]?.axis_codes ?? null,
+    picture: volumes[0] === undefined ? null : picturePath(series, volumes[0]),
     ...(volumes.length > 1
       ? {
           volumes: volumes.map((one) => ({
             ordinal: one.ordinal,
+            label: one.label,
             instances: one.instance_count,
             verdict: one.verdict,
+            axisCodes: one.axis_codes,
+            picture: picturePath(series, one),
           })),
         }
       : {}),

@@ -65,7 +65,13 @@ export function tensorFile(tensorPrefix: string, ordinal: number): string {
 
 /** Path of the NIfTI file of one volume where several are written: `head.nii.gz`, `head-2.nii.gz`, … */
 export function niftiFile(path: string, ordinal: number): string {
-  return ordinal === 1 ? path : path.replace(/(?:\.nii)?(?:\.gz)?$/, (end) => `-${ordinal}${end}`);
+  return ordinal === 1 ? path : viewFile(path, String(ordinal));
+}
+
+/** The path with something before its extension: `head.nii.gz` and `2` make `head-2.nii.gz`. */
+export function viewFile(path: string, suffix: string): string {
+  const end = /(?:\.nii|\.png)?(?:\.gz)?$/.exec(path)![0];
+  return suffix === "" ? path : `${path.slice(0, path.length - end.length)}-${suffix}${end}`;
 }
 
 /** The order of volumes: accepted before refused, then most slices, then the earliest label. */

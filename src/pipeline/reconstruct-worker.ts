@@ -23,6 +23,7 @@ import {
   type ReconstructTask,
   tensorFile,
 } from "./reconstruct-task.ts";
+import { volumePicture, writeNifti } from "./volume-views.ts";
 
 parentPort?.on("message", (task: ReconstructTask) => {
   void reconstruct(task)
@@ -59,6 +60,7 @@ async function reconstruct(task: ReconstructTask): Promise<ReconstructResult> {
       { mode: 0o600 },
     );
   }
+  await writeNifti(volume, 1, task.views?.nifti);
   const key = planes[order[Math.floor(order.length / 2)]!]!;
   return {
     volumes: [
@@ -70,7 +72,9 @@ async function reconstruct(task: ReconstructTask): Promise<ReconstructResult> {
         sopInstanceUids: order.map((index) => planes[index]!.sopInstanceUid),
         keySlice: { sopInstanceUid: key.sopInstanceUid, rows: key.rows, columns: key.columns },
         axisCodes: axisCodes(volume),
-        picture: null,
+        picture: task.views?.picture
+          ? volumePicture(volume, { ordinal: 1, label: "", verdict })
+          : null,
       },
     ],
   };

@@ -4,7 +4,7 @@ import { modelsOf } from "../db/embeddings.ts";
 import { instancesOfSeries } from "../db/instances.ts";
 import { findSeries, moveSeries, type SeriesRevision, type SeriesRow } from "../db/series.ts";
 import { findStudy, type StudyRow } from "../db/studies.ts";
-import { type KeyInstance, type VolumeRow, volumesOf } from "../db/volumes.ts";
+import { type KeyInstance, usedInstances, type VolumeRow, volumesOf } from "../db/volumes.ts";
 import { uidFromName } from "../dicom/uids.ts";
 import { KindredError } from "../kernel/errors.ts";
 import { VERSION } from "../kernel/version.ts";
@@ -19,11 +19,11 @@ export async function reportSeries(stage: StageOptions, at: SeriesRevision): Pro
   const series = await findSeries(database, at.seriesInstanceUid);
   if (series?.revision !== at.revision || series.state !== "embedded") return;
   const study = (await findStudy(database, series.study_instance_uid))!;
-  const [volume] = await volumesOf<VolumeVerdict>(database, at);
+  const [volume, ...others] = await volumesOf<VolumeVerdict>(database, at);
   if (volume?.key_instance == null)
     throw new KindredError("INTERNAL", "An embedded series has no volume row");
   const documents = buildReports(
-    await reportInput(stage, at, series, study, volume, volume.key_instance),
+    await reportInput(stage, at, series, study, { volume, key: volume.key_instance, others }),
   );
   const earlier = new Set((await documentsOf(database, at)).map((one) => one.sop_instance_uid));
   const files: { fileKey: string; document: (typeof documents)[number] }[] = [];
@@ -54,8 +54,15 @@ async function reportInput(
   at: SeriesRevision,
   series: SeriesRow,
   study: StudyRow,
-  volume: VolumeRow<VolumeVerdict>,
-  key: KeyInstance,
+  {
+    volume,
+    key,
+    others,
+  }: {
+    volume: VolumeRow<VolumeVerdict>;
+    key: KeyInstance;
+    others: readonly VolumeRow<VolumeVerdict>[];
+  },
 ): Promise<ReportInput> {
   const { database, config, encoder } = stage;
   const used = (await modelsOf(database, at))[0];
@@ -69,6 +76,7 @@ async function reportInput(
     samePatient: "exclude",
   });
   const instances = await instancesOfSeries(database, at.seriesInstanceUid, at.revision);
+  const classes = new Map(instances.map((one) => [one.sop_instance_uid, one.sop_class_uid]));
   return {
     study: {
       patientId: study.patient_id,
@@ -97,11 +105,19 @@ async function reportInput(
       instanceCount: instances.length,
     },
     keyImage: key,
-    evidence: instances.map((one) => ({
-      sopClassUid: one.sop_class_uid,
-      sopInstanceUid: one.sop_instance_uid,
-    })),
+    evidence: (await usedInstances(database, at)).flatMap((sopInstanceUid) => {
+      const sopClassUid = classes.get(sopInstanceUid);
+      return sopClassUid === undefined ? [] : [{ sopClassUid, sopInstanceUid }];
+    }),
     verdict: volume.verdict,
+    label: volume.label,
+    usedInstanceCount: volume.instance_count,
+    otherVolumes: others.map((one) => ({
+      ordinal: one.ordinal,
+      label: one.label,
+      verdict: one.verdict,
+      usedInstanceCount: one.instance_count,
+    })),
     model: {
       id: model.modelId,
       version: model.version,

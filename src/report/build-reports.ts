@@ -10,7 +10,7 @@ import type { ReportDocument, ReportInput, ReportKind } from "./input.ts";
 import { measurementTree } from "./measurement-report.ts";
 import { textTree } from "./text-report.ts";
 import { assertViewerSafe } from "./viewer-safety.ts";
-import { type ReportWords, textLinesOf, wordsOf } from "./wording.ts";
+import { type ReportWords, type Section, textLinesOf, wordsOf } from "./wording.ts";
 
 interface DocumentPlan {
   readonly kind: ReportKind;
@@ -80,17 +80,13 @@ function build(input: ReportInput, plan: DocumentPlan): ReportDocument {
 }
 
 function measurementLines(words: ReportWords): string[] {
-  const numbers = words.measurements === undefined ? [] : [words.measurements];
-  return textLinesOf(words.conclusion, [words.similar, words.geometry, ...numbers]);
+  return textLinesOf(words.conclusion, findingsOf(words));
 }
 
 function textLines(words: ReportWords): string[] {
-  const numbers = words.measurements === undefined ? [] : [words.measurements];
-  return textLinesOf(words.conclusion, [
-    words.similar,
-    words.geometry,
-    ...numbers,
-    words.source,
-    words.method,
-  ]);
+  return textLinesOf(words.conclusion, [...findingsOf(words), words.source, words.method]);
+}
+
+function findingsOf({ similar, geometry, otherVolumes, measurements }: ReportWords): Section[] {
+  return [similar, geometry, otherVolumes, measurements].filter((part) => part !== undefined);
 }

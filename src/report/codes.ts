@@ -66,6 +66,7 @@ export const CONCEPT = {
   imageCount: own("IMAGES", "Images received"),
   verdict: own("VERDICT", "Geometry verdict"),
   verdictFinding: own("VERDICT-FINDING", "Geometry finding"),
+  otherVolumes: own("OTHER-VOLUMES", "Other volumes of the series"),
   volumeGeometry: own("GEOMETRY", "Volume geometry"),
   volumeMeasurements: own("VOLUME-NUMBERS", "Volume measurements"),
   similarity: own("SIMILARITY", "Similarity to other patients"),

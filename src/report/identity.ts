@@ -6,7 +6,7 @@ import type { ReportInput, ReportKind } from "./input.ts";
  * Part of every UID. Goes up whenever the documents change in content or form, so that a node of a newer version
  * makes new documents instead of other bytes under an old UID.
  */
-export const REPORT_TEMPLATE_VERSION = 1;
+export const REPORT_TEMPLATE_VERSION = 2;
 
 export interface DocumentUids {
   readonly sopInstanceUid: string;

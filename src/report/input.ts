@@ -40,6 +40,16 @@ export interface ReportSeries {
   readonly instanceCount: number;
 }
 
+/** A volume beside the one that the report is about. */
+export interface OtherVolume {
+  /** From 2. */
+  readonly ordinal: number;
+  /** What tells it from the others, e.g. its kernel; as it came from the headers. */
+  readonly label: string;
+  readonly verdict: VolumeVerdict;
+  readonly usedInstanceCount: number;
+}
+
 export interface ImageReference {
   readonly sopClassUid: string;
   readonly sopInstanceUid: string;
@@ -104,9 +114,16 @@ export interface ReportInput {
   readonly study: ReportStudy;
   readonly series: ReportSeries;
   readonly keyImage: KeyImage;
-  /** Slices the volume was made of; they go into the evidence sequence, beside the key image. */
+  /** Slices the volumes were made of; they go into the evidence sequence, beside the key image. */
   readonly evidence: readonly ImageReference[];
+  /** Of the main volume, which the report is about. */
   readonly verdict: VolumeVerdict;
+  /** What tells the main volume from the others; empty when there are none. */
+  readonly label: string;
+  /** Instances of the series that the main volume was made of. */
+  readonly usedInstanceCount: number;
+  /** The other volumes of the series, by ordinal: listed only. */
+  readonly otherVolumes: readonly OtherVolume[];
   /** Null when nothing was encoded, i.e. the volume was refused. */
   readonly model: ReportModel | null;
   readonly measurements: readonly ReportMeasurement[];

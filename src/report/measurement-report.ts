@@ -227,10 +227,12 @@ function qualitativeEvaluations(input: ReportInput, words: ReportWords): Content
   const text = (concept: Code, lines: readonly string[]): ContentItem =>
     item("CONTAINS", concept, { type: "TEXT", text: cleanParagraph(lines, TEXT_CHARACTERS_MAX) });
   const limits = input.model === null ? [] : words.method.lines;
+  const others = words.otherVolumes;
   return item("CONTAINS", CONCEPT.qualitativeEvaluations, { type: "CONTAINER" }, [
     text(CONCEPT.conclusion, words.conclusion),
     item("CONTAINS", CONCEPT.verdict, { type: "CODE", code: CODE.verdicts[input.verdict.outcome] }),
     ...findingLines(input).map((line) => text(CONCEPT.verdictFinding, [line])),
+    ...(others === undefined ? [] : [text(CONCEPT.otherVolumes, others.lines)]),
     ...(limits.length === 0 ? [] : [text(CONCEPT.comment, limits)]),
   ]);
 }

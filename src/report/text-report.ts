@@ -12,8 +12,10 @@ import type { ReportWords, Section } from "./wording.ts";
 const TEXT_CHARACTERS_MAX = 20_000;
 
 export function textTree(input: ReportInput, words: ReportWords): ContentItem {
-  const { conclusion, similar, geometry, measurements, source, method } = words;
-  const findings = [similar, geometry, ...(measurements === undefined ? [] : [measurements])];
+  const { conclusion, similar, geometry, otherVolumes, measurements, source, method } = words;
+  const findings = [similar, geometry, otherVolumes, measurements].filter(
+    (part) => part !== undefined,
+  );
   return item("CONTAINS", CONCEPT.ctReport, { type: "CONTAINER", template: "2000" }, [
     language(),
     procedureReported(),

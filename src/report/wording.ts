@@ -2,15 +2,22 @@
  * What the documents say in words: one source for the DICOM texts, the command line and the console. Plain English,
  * numbers with units, no patient data.
  */
+
+import type { VolumeVerdict } from "../volume/types.ts";
 import { cleanLine } from "./clean-text.ts";
 import { grouped, readable } from "./decimal.ts";
-import type { ReportInput } from "./input.ts";
+import type { OtherVolume, ReportInput } from "./input.ts";
 
 /** First words of every conclusion and series description. */
 export const WARNING = "AI result, not verified. Not for diagnostic use.";
 
 /** Findings of the verdict that are written out; the rest is counted. */
 const FINDINGS_MAX = 40;
+/** Of the findings of a verdict, those that its summary names. */
+const SUMMARY_FINDINGS_MAX = 4;
+/** Volumes beside the main one that are written out, and findings of each. */
+const VOLUMES_MAX = 20;
+const VOLUME_FINDINGS_MAX = 5;
 /** Scores that are written out. */
 export const SCORES_MAX = 50;
 /** Keeps the text tree narrow enough for a viewport beside others. */
@@ -26,6 +33,7 @@ export interface ReportWords {
   readonly conclusion: readonly string[];
   readonly similar: Section;
   readonly geometry: Section;
+  readonly otherVolumes: Section | undefined;
   readonly measurements: Section | undefined;
   readonly source: Section;
   readonly method: Section;
@@ -37,6 +45,10 @@ export function wordsOf(input: ReportInput): ReportWords {
     conclusion: conclusionLines(input),
     similar: { heading: "Similar patients", lines: similarLines(input) },
     geometry: { heading: "Geometry", lines: geometryLines(input) },
+    otherVolumes:
+      input.otherVolumes.length === 0
+        ? undefined
+        : { heading: "Other volumes of the series", lines: otherVolumeLines(input) },
     measurements:
       input.measurements.length === 0
         ? undefined
@@ -54,16 +66,66 @@ export function textLinesOf(conclusion: readonly string[], sections: readonly Se
   ];
 }
 
-const VERDICTS = {
+/** The outcome of a verdict in words. */
+export const VERDICTS = {
   ok: "usable as received",
   corrected: "usable after correction",
   refused: "not usable, nothing was computed",
 } as const;
 
 function conclusionLines(input: ReportInput): string[] {
-  const { outcome, findings } = input.verdict;
-  const noted = findings.length === 0 ? "" : ` (${plural(findings.length, "finding")})`;
-  return [WARNING, similarSentence(input), `Geometry: ${VERDICTS[outcome]}${noted}.`];
+  const others = input.otherVolumes.length;
+  const label = cleanLine(input.label, 64);
+  return [
+    WARNING,
+    similarSentence(input),
+    `Geometry: ${verdictSummary(input.verdict)}.`,
+    ...(others === 0
+      ? []
+      : [
+          `The series makes ${plural(others + 1, "volume")}; this report is about the first${label === "" ? "" : ` (${label})`}.`,
+        ]),
+  ];
+}
+
+/** The outcome, and with it what was found, by code and number. */
+export function verdictSummary({ outcome, findings }: VolumeVerdict): string {
+  if (findings.length === 0) return VERDICTS[outcome];
+  const named = findings
+    .slice(0, SUMMARY_FINDINGS_MAX)
+    .map(({ code, value, unit }) => `${cleanLine(code, 64)}${numberOf(value, unit)}`);
+  const more = findings.length > named.length ? ", …" : "";
+  return `${VERDICTS[outcome]} (${plural(findings.length, "finding")}: ${named.join(", ")}${more})`;
+}
+
+/** Size and spacing in one line; empty when refused. */
+export function sizeSummary({ sizeVoxels, spacingMm }: VolumeVerdict): string {
+  if (sizeVoxels === null || spacingMm === null) return "";
+  const spacing = spacingMm.map((value) => readable(value, 3)).join(" × ");
+  return `${sizeVoxels.join(" × ")} voxels of ${spacing} mm`;
+}
+
+/** One line a volume, its findings under it. */
+function otherVolumeLines({ otherVolumes }: ReportInput): string[] {
+  const shown = otherVolumes
+    .slice(0, VOLUMES_MAX)
+    .flatMap((volume) => [
+      otherVolumeLine(volume),
+      ...findingLines(volume, VOLUME_FINDINGS_MAX).map((line) => `  ${line}`),
+    ]);
+  const left = otherVolumes.length - VOLUMES_MAX;
+  return left > 0 ? [...shown, `${plural(left, "further volume")} not listed.`] : shown;
+}
+
+function otherVolumeLine({ ordinal, label, verdict, usedInstanceCount }: OtherVolume): string {
+  const name = cleanLine(label, 64);
+  const parts = [
+    VERDICTS[verdict.outcome],
+    ...(verdict.outcome === "refused"
+      ? []
+      : [sizeSummary(verdict), plural(usedInstanceCount, "image")]),
+  ];
+  return `Volume ${ordinal}${name === "" ? "" : ` (${name})`}: ${parts.join(", ")}`;
 }
 
 function similarSentence({ similar }: ReportInput): string {
@@ -93,11 +155,13 @@ function similarLines({ similar }: ReportInput): string[] {
   ];
 }
 
-function geometryLines({ verdict, series }: ReportInput): string[] {
+function geometryLines({ verdict, series, usedInstanceCount }: ReportInput): string[] {
   const { spacingMm, sizeVoxels, tiltDegrees } = verdict;
+  const used =
+    usedInstanceCount === series.instanceCount ? "" : `, ${grouped(usedInstanceCount)} used`;
   return [
     `Verdict:   ${VERDICTS[verdict.outcome]}`,
-    `Images:    ${grouped(series.instanceCount)} received`,
+    `Images:    ${grouped(series.instanceCount)} received${used}`,
     ...(sizeVoxels === null
       ? []
       : [`Size:      ${sizeVoxels.join(" × ")} voxels (slices × rows × columns)`]),
@@ -110,11 +174,16 @@ function geometryLines({ verdict, series }: ReportInput): string[] {
 }
 
 /** One line a finding: code, number with unit, sentence. */
-export function findingLines({ verdict }: Pick<ReportInput, "verdict">): string[] {
-  const shown = verdict.findings.slice(0, FINDINGS_MAX).map(({ code, value, unit, message }) => {
-    const number = value === null ? "" : ` = ${withUnit(value, unit)}`;
-    return `${cleanLine(code, 64)}${number}: ${cleanLine(message, 400)}`;
-  });
+export function findingLines(
+  { verdict }: Pick<ReportInput, "verdict">,
+  findingsMax = FINDINGS_MAX,
+): string[] {
+  const shown = verdict.findings
+    .slice(0, findingsMax)
+    .map(
+      ({ code, value, unit, message }) =>
+        `${cleanLine(code, 64)}${numberOf(value, unit)}: ${cleanLine(message, 400)}`,
+    );
   const left = verdict.findings.length - shown.length;
   return left > 0 ? [...shown, `${plural(left, "further finding")} not listed.`] : shown;
 }
@@ -161,6 +230,10 @@ function fields(rows: readonly (readonly [string, readonly string[]])[]): string
     .map(([name, parts]) => [name, parts.filter((part) => part !== "").join(" ")] as const)
     .filter(([, value]) => value !== "")
     .map(([name, value]) => `${`${name}:`.padEnd(10)} ${value}`);
+}
+
+function numberOf(value: number | null, ucum: string): string {
+  return value === null ? "" : ` = ${withUnit(value, ucum)}`;
 }
 
 const UNITS_IN_WORDS: Readonly<Record<string, string>> = {

@@ -73,9 +73,9 @@ export async function findSimilar(
     ...(question.conditions ?? []),
   ];
   return database.transaction(async (tx) => {
-    // One study may have many series: fetch more until enough groups are found or nothing is left.
+    // A study may have many series, and these many volumes: more are fetched until enough groups are found or nothing is left.
     for (let limit = k * 4 + 16; ; limit *= 4) {
-      const neighbors = await nearestSeries(
+      const { neighbors, isComplete } = await nearestSeries(
         tx,
         space,
         database.engine === "postgresql" ? "halfvec" : "vector",
@@ -88,7 +88,7 @@ export async function findSimilar(
         },
       );
       const groups = group(neighbors, question.level, k, question.minimumScore);
-      if (groups.length >= k || neighbors.length < limit || limit > 100_000) {
+      if (groups.length >= k || isComplete || limit > 100_000) {
         const answers = await describe(tx, groups);
         const isIndexed = await isInSpace(tx, space, example.series);
         const compared = await countPatients(tx, space, patientKeyOf(example.study));

@@ -44,6 +44,22 @@ export function sampleReport(): ReportInput {
       sizeVoxels: [1, 1, 1],
       tiltDegrees: 1,
     },
+    label: "kernel A",
+    usedInstanceCount: 1,
+    otherVolumes: [
+      {
+        ordinal: 2,
+        label: "kernel B",
+        verdict: {
+          outcome: "refused",
+          findings: [],
+          spacingMm: null,
+          sizeVoxels: null,
+          tiltDegrees: null,
+        },
+        usedInstanceCount: 0,
+      },
+    ],
     model: {
       id: "model",
       version: "1",

@@ -1,8 +1,8 @@
 /** The query and its look-alikes side by side, as one picture: axial, coronal and sagittal planes at one scale. */
 import { KindredError } from "../../kernel/errors.ts";
+import { CELL, drawText, fitText, textWidth } from "../../volume/bitmap-font.ts";
 import { encodePng } from "../../volume/png.ts";
 import type { CtVolume } from "../../volume/types.ts";
-import { CELL, drawText, fitText, textWidth } from "./bitmap-font.ts";
 import { drawPlane, type PlaneName, planeSizeMm, type Viewed, viewOf } from "./plane-views.ts";
 
 export interface SheetColumn {

@@ -2,6 +2,7 @@
 // outside.
 const GOOD = new Set(["delivered", "reported"]);
 const BAD = new Set(["refused", "failed"]);
+const JUDGED = new Set([...GOOD, "reconstructed", "embedded", "refused"]);
 const find = (selector) => document.querySelector(selector);
 
 function cell(row, text, className) {
@@ -59,13 +60,78 @@ function seriesRow(study, series) {
   const tone = GOOD.has(series.state) ? "good" : BAD.has(series.state) ? "bad" : "busy";
   addLine(cell(row, series.state, `state ${tone}`), series.reason);
   const action = row.insertCell();
-  if (GOOD.has(series.state)) {
-    const button = document.createElement("button");
-    button.textContent = "Who looks alike?";
-    button.addEventListener("click", () => void showSimilar(study));
-    action.append(button);
-  }
+  if (GOOD.has(series.state)) addButton(action, "Who looks alike?", () => showSimilar(study));
+  if (JUDGED.has(series.state)) addButton(action, "Volumes", () => showVolumes(study, series));
   return row;
+}
+
+function addButton(td, text, run) {
+  const button = document.createElement("button");
+  button.textContent = text;
+  button.addEventListener("click", () => run().catch(() => lost()));
+  td.append(button, " ");
+}
+
+const OUTCOMES = {
+  ok: ["usable as received", "good"],
+  corrected: ["usable after correction", "busy"],
+  refused: ["not usable, nothing was computed", "bad"],
+};
+
+async function showVolumes(study, series) {
+  const result = await getJson(`/api/v1/series/${encodeURIComponent(series.seriesInstanceUid)}`);
+  const section = find("#volumes");
+  section.hidden = false;
+  section.querySelector("h2").textContent =
+    `Volumes of ${series.description || "the series"}: ${nameText(study.patientName)}, ${study.studyDescription}, ${dateText(study.studyDate)}`;
+  // A series that makes one volume describes it itself.
+  const volumes = result.volumes ?? (result.verdict ? [{ ordinal: 1, label: "", ...result }] : []);
+  const boxes = volumes.map(volumeBox);
+  section.querySelector("div").replaceChildren(...boxes);
+  if (volumes.length === 0)
+    section.querySelector("div").textContent = result.reason ?? result.detail ?? "Not judged yet.";
+  section.scrollIntoView();
+}
+
+/** What was found of one volume, in words, and its picture. */
+function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture }) {
+  const box = document.createElement("div");
+  box.className = "volume";
+  const words = document.createElement("div");
+  words.className = "words";
+  const [outcome, tone] = OUTCOMES[verdict.outcome] ?? [verdict.outcome, "busy"];
+  addText(words, "h3", `Volume ${ordinal}${label ? `: ${label}` : ""}`);
+  addText(words, "p", outcome, `state ${tone}`);
+  if (verdict.sizeVoxels && verdict.spacingMm) {
+    const spacing = verdict.spacingMm.map((mm) => Number(mm.toFixed(3))).join(" × ");
+    addText(words, "p", `${verdict.sizeVoxels.join(" × ")} voxels of ${spacing} mm`);
+    addText(words, "p", `${instances} images${axisCodes ? `, axes ${axisCodes}` : ""}`, "soft");
+  }
+  if (verdict.tiltDegrees)
+    addText(words, "p", `tilt ${Number(verdict.tiltDegrees.toFixed(2))} degrees, measured`, "soft");
+  const list = document.createElement("ul");
+  for (const finding of verdict.findings) addText(list, "li", finding.message);
+  words.append(list);
+  box.append(words);
+  if (picture) box.append(pictureOf(picture, ordinal));
+  return box;
+}
+
+function pictureOf(path, ordinal) {
+  const figure = document.createElement("figure");
+  const image = document.createElement("img");
+  image.src = path;
+  image.alt = `Middle planes and projections of volume ${ordinal}`;
+  figure.append(image);
+  addText(figure, "figcaption", "Not for diagnostic use");
+  return figure;
+}
+
+function addText(parent, tag, text, className) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (className) element.className = className;
+  parent.append(element);
 }
 
 async function showSimilar(study) {

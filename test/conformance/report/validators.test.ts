@@ -56,6 +56,22 @@ const INPUTS: Readonly<Record<string, ReportInput>> = {
       referringPhysicianName: "Łukasiewicz^Ana",
     },
   }),
+  "a series of several volumes": sampleInput({
+    label: "kernel B40f",
+    usedInstanceCount: 20,
+    otherVolumes: Array.from({ length: 30 }, (_, index) => ({
+      ordinal: index + 2,
+      label: index === 0 ? HOSTILE : `kernel ${index}`,
+      verdict: {
+        outcome: index % 2 === 0 ? ("refused" as const) : ("corrected" as const),
+        findings: Array.from({ length: 8 }, (_, i) => finding(i)),
+        spacingMm: index % 2 === 0 ? null : ([5, 0.7, 0.7] as const),
+        sizeVoxels: index % 2 === 0 ? null : ([30, 512, 512] as const),
+        tiltDegrees: null,
+      },
+      usedInstanceCount: 30,
+    })),
+  }),
   "no similar patients": sampleInput({ similar: null }),
   "the first patient of a node": sampleInput({
     similar: { compared: 0, scores: [], metric: "cosine similarity" },

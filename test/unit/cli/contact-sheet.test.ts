@@ -1,8 +1,8 @@
 import { inflateSync } from "node:zlib";
 import { expect } from "chai";
-import { drawText, fitText, textWidth } from "../../../src/cli/demo/bitmap-font.ts";
 import { contactSheet } from "../../../src/cli/demo/contact-sheet.ts";
 import { planeSizeMm, viewOf } from "../../../src/cli/demo/plane-views.ts";
+import { drawText, fitText, textWidth } from "../../../src/volume/bitmap-font.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
 
 /** A cylinder of soft tissue with two lungs, a couch of thin shell under it. */

@@ -101,6 +101,62 @@ describe("building the report documents", () => {
     }
   });
 
+  it("lists the other volumes of the series with verdict, size and findings, the label cleaned", () => {
+    const otherVolumes: ReportInput["otherVolumes"] = [
+      {
+        ordinal: 2,
+        label: "kernel B70f\u0000\u202e",
+        verdict: {
+          outcome: "ok",
+          findings: [],
+          spacingMm: [5, 0.7, 0.7],
+          sizeVoxels: [29, 512, 512],
+          tiltDegrees: 0,
+        },
+        usedInstanceCount: 29,
+      },
+      {
+        ordinal: 3,
+        label: "",
+        verdict: {
+          outcome: "refused",
+          findings: [{ code: "MISSING_SLICES", value: 3, unit: "1", message: "3 are missing." }],
+          spacingMm: null,
+          sizeVoxels: null,
+          tiltDegrees: null,
+        },
+        usedInstanceCount: 0,
+      },
+    ];
+    const input = sampleInput({ label: "kernel B40f", usedInstanceCount: 28, otherVolumes });
+    for (const document of buildReports(input)) {
+      const lines = document.textLines.map((line) => line.trim());
+      for (const line of [
+        "The series makes 3 volumes; this report is about the first (kernel B40f).",
+        "Volume 2 (kernel B70f): usable as received, 29 × 512 × 512 voxels of 5 × 0.7 × 0.7 mm, 29 images",
+        "Volume 3: not usable, nothing was computed",
+        "MISSING_SLICES = 3: 3 are missing.",
+      ]) {
+        expect(lines).to.include(line);
+        expect(document.bytes.includes(line), line).to.equal(true);
+      }
+      expect(lines).to.include("Images:    30 received, 28 used");
+    }
+    const many = Array.from({ length: 500 }, (_, index) => ({
+      ...otherVolumes[0]!,
+      ordinal: index + 2,
+    }));
+    for (const { textLines } of buildReports(sampleInput({ otherVolumes: many })))
+      expect(textLines.join("\n")).to.include("480 further volumes not listed.");
+  });
+
+  it("says in the conclusion what was corrected, with the number", () => {
+    for (const { textLines } of buildReports(sampleInput()))
+      expect(textLines).to.include(
+        "Geometry: usable after correction (1 finding: GANTRY_TILT = 18.5 degrees).",
+      );
+  });
+
   it("names the model, its version, digest, profile and provider in both documents", () => {
     for (const { bytes } of buildReports(sampleInput())) {
       for (const part of [

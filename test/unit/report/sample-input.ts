@@ -67,6 +67,9 @@ export function sampleInput(changes: Changes = {}): ReportInput {
       tiltDegrees: 18.5,
       ...verdict,
     },
+    label: "",
+    usedInstanceCount: 30,
+    otherVolumes: [],
     model:
       model === null
         ? null

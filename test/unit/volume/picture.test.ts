@@ -1,8 +1,16 @@
 import { inflateSync } from "node:zlib";
 import { expect } from "chai";
-import { midPlanes } from "../../../src/volume/picture.ts";
+import fc from "fast-check";
+import {
+  evenVolume,
+  midPlanes,
+  pictureSpacingMm,
+  projections,
+} from "../../../src/volume/picture.ts";
 import { encodePng } from "../../../src/volume/png.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
+
+const WINDOW = { centerHu: 0, widthHu: 400 };
 
 describe("pictures of a volume", () => {
   it("have square pixels, head up and anterior up, for a stack stored feet first too", () => {
@@ -19,13 +27,60 @@ describe("pictures of a volume", () => {
         [-1, 0, 0],
       ],
     };
-    const { axial, coronal, sagittal } = midPlanes(volume, { centerHu: 0, widthHu: 400 }, 1);
+    const { axial, coronal, sagittal } = midPlanes(evenVolume(volume, 1), WINDOW);
     expect([axial.width, axial.height]).to.deep.equal([4, 4]);
     for (const picture of [coronal, sagittal]) {
       expect([picture.width, picture.height]).to.deep.equal([4, 6]);
       expect(picture.pixels[0]).to.equal(255);
       expect(picture.pixels[4 * 5]).to.equal(0);
     }
+  });
+
+  it("project the brightest voxel along each axis, with its place on the other two", () => {
+    const [z, y, x] = [1, 3, 4];
+    const voxelsZyx = new Int16Array(3 * 5 * 7).fill(-1000);
+    voxelsZyx[(z * 5 + y) * 7 + x] = 100;
+    const volume: CtVolume = {
+      voxelsZyx,
+      sizeVoxels: [3, 5, 7],
+      spacingMm: [1, 1, 1],
+      originLps: [0, 0, 0],
+      axesZyx: [
+        [0, 0, 1],
+        [0, 1, 0],
+        [1, 0, 0],
+      ],
+    };
+    const bright = (image: { width: number; pixels: Uint8Array }) => {
+      const at = [...image.pixels.keys()].filter((i) => image.pixels[i]! > 0);
+      return at.map((i) => [Math.floor(i / image.width), i % image.width]);
+    };
+    const { axial, coronal, sagittal } = projections(volume, WINDOW);
+    expect(bright(axial)).to.deep.equal([[y, x]]);
+    expect(bright(coronal), "head up").to.deep.equal([[2 - z, x]]);
+    expect(bright(sagittal)).to.deep.equal([[2 - z, y]]);
+    expect(axial.pixels[y * 7 + x]).to.equal(191);
+  });
+
+  it("stay small whatever the volume is, and never finer than a millimeter", () => {
+    fc.assert(
+      fc.property(
+        fc.tuple(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 1, max: 4096 })),
+        fc.tuple(
+          fc.double({ min: 0.001, max: 1000, noNaN: true }),
+          fc.double({ min: 0.001, max: 1000, noNaN: true }),
+        ),
+        ([slices, side], [gapMm, pixelMm]) => {
+          const mm = pictureSpacingMm({
+            sizeVoxels: [slices, side, side],
+            spacingMm: [gapMm, pixelMm, pixelMm],
+          });
+          expect(mm).to.be.at.least(1);
+          expect(Math.round((slices * gapMm) / mm)).to.be.at.most(450);
+          expect(Math.round((side * pixelMm) / mm)).to.be.at.most(220);
+        },
+      ),
+    );
   });
 
   it("become PNG files that hold the same pixels", () => {
