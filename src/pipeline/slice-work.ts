@@ -1,5 +1,6 @@
 /** What a slice thread is asked: one frame at a time, so that a bad one fails alone. */
 import type { SliceFileHeader } from "../dicom/slice-file.ts";
+import type { HuCounts } from "../volume/histogram.ts";
 import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { SlicePlane } from "../volume/types.ts";
 
@@ -34,7 +35,6 @@ export interface SliceAnswer {
   readonly digest?: string;
   /** One a plan. */
   readonly planes?: readonly Float32Array[];
-  readonly stored?: Int16Array | Uint16Array | undefined;
-  /** Counts of Hounsfield units. */
-  readonly histogram?: Uint32Array;
+  readonly stored?: Int16Array | Uint16Array;
+  readonly counts?: HuCounts;
 }

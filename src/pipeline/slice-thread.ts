@@ -1,0 +1,62 @@
+/** A thread that reads frames, decodes them and makes of each what the models want of it. */
+import { createHash } from "node:crypto";
+import { parentPort } from "node:worker_threads";
+import { mustDiscardThread } from "../dicom/pixels/codecs.ts";
+import { type FrameSource, openFrames } from "../dicom/pixels/frame-source.ts";
+import { codeOf, messageOf } from "../kernel/errors.ts";
+import { countStored } from "../volume/histogram.ts";
+import { createPlaneReducer, type PlaneReducer } from "../volume/plane-reducer.ts";
+import type { FrameToRead, ReductionSet, SliceAnswer, SliceJob } from "./slice-work.ts";
+import type { PoolReply, PoolRequest } from "./thread-pool.ts";
+
+/** The frames of a file come one after the other: it stays open until another one is asked for. */
+let opened: { readonly path: string; readonly source: FrameSource } | undefined;
+let reducing: { readonly id: number; readonly reducer: PlaneReducer } | undefined;
+/** Jobs are done in the order they came in. */
+let tail: Promise<void> = Promise.resolve();
+
+parentPort?.on("message", ({ call, job }: PoolRequest<SliceJob>) => {
+  tail = tail.then(async () => {
+    try {
+      const [result, moved] = await done(job);
+      parentPort?.postMessage({ call, result } satisfies PoolReply<SliceAnswer>, moved);
+    } catch (error) {
+      const reply: PoolReply<SliceAnswer> = {
+        call,
+        error: { code: codeOf(error), message: messageOf(error) },
+        mustDiscard: mustDiscardThread(error),
+      };
+      parentPort?.postMessage(reply);
+    }
+  });
+});
+
+async function done(job: SliceJob): Promise<[SliceAnswer, ArrayBuffer[]]> {
+  const stored = await storedValues(job.frame);
+  if (job.do === "digest") {
+    const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    return [{ digest: createHash("sha256").update(bytes).digest("hex") }, []];
+  }
+  const { k, set } = job;
+  const planes = reducerOf(set).reduce(k, stored, job.frame.plane);
+  const moved = planes.map((plane) => plane.buffer as ArrayBuffer);
+  const counts = countStored(stored, job.frame.plane);
+  if (!set.wantsStored) return [{ planes, counts }, moved];
+  return [{ planes, counts, stored }, [...moved, stored.buffer as ArrayBuffer]];
+}
+
+function reducerOf(set: ReductionSet): PlaneReducer {
+  if (reducing?.id !== set.id)
+    reducing = { id: set.id, reducer: createPlaneReducer(set.plans) };
+  return reducing.reducer;
+}
+
+async function storedValues({ path, transferSyntaxUid, pixelData, plane }: FrameToRead) {
+  if (opened?.path !== path || plane.numberOfFrames === 1) {
+    await opened?.source.close();
+    opened = undefined;
+    const header = { transferSyntaxUid, pixelData, planes: [plane] };
+    opened = { path, source: await openFrames(path, header) };
+  }
+  return opened.source.frame(plane.frameIndex);
+}
