@@ -484,6 +484,61 @@ const nodeSchema = z.strictObject({
         .describe("Fewest slices that make a volume."),
     })
     .prefault({}),
+  volume: z
+    .strictObject({
+      positionToleranceMm: z
+        .number()
+        .min(0)
+        .max(10)
+        .default(0.1)
+        .describe(
+          "How far a slice may lie off an even spacing before the spacing counts as irregular (mm); 1 % of the spacing where that is more.",
+        ),
+      gapRatioMax: z
+        .number()
+        .min(1)
+        .max(20)
+        .default(3)
+        .describe(
+          "Widest gap between slices, against the finest usual one, that is filled where the spacing changes; 1 refuses every irregular spacing.",
+        ),
+      missingRunMax: z
+        .number()
+        .int()
+        .min(0)
+        .max(100)
+        .default(2)
+        .describe("Most slices missing in one place that are bridged; 0 refuses."),
+      missingPartMax: z
+        .number()
+        .min(0)
+        .max(0.5)
+        .default(0.05)
+        .describe(
+          "Most slices missing in all that are bridged, as a part of the slices there should be.",
+        ),
+      tiltDegreesMax: z
+        .number()
+        .min(0)
+        .max(60)
+        .default(45)
+        .describe("Largest gantry tilt that is corrected (degrees); 0 refuses every tilt."),
+      obliqueDegreesMax: z
+        .number()
+        .min(0)
+        .max(55)
+        .default(45)
+        .describe(
+          "Largest angle between the planes of a stack and those of the body (degrees); more is refused.",
+        ),
+      shiftPixelsMax: z
+        .number()
+        .min(0)
+        .max(100)
+        .default(0.5)
+        .describe("How far a slice may lie sideways of the line of its stack (pixels)."),
+    })
+    .prefault({}),
   encoder: z
     .strictObject({
       modelsDir: z

@@ -1,35 +1,34 @@
 /**
- * Judges a set of slices and orders them. Only positions and orientations count; Instance Number and Slice Location
- * are ignored, because scanners disagree about both. What this version cannot place exactly it refuses, with all the
- * reasons. PS3.3 C.7.6.2.1.1; tolerances as in docs/volumes.md.
+ * Judges a set of slices, orders them and puts them on a right-angled grid. Only positions and orientations count;
+ * Instance Number, Slice Location and the nominal tilt are ignored, because scanners disagree about them. PS3.3
+ * C.7.6.2.1.1. Rules and tolerances are argued in docs/volumes.md.
  */
+import { finding } from "./findings.ts";
+import {
+  isAxial,
+  isOrthonormal,
+  isSameOrientation,
+  obliqueDegrees,
+  stackAxes,
+} from "./orientation.ts";
+import { DEFAULT_RULES, SLICES_MAX, VOXELS_MAX, type VolumeRules } from "./rules.ts";
+import { judgeShear, type Shear } from "./shear.ts";
 import {
   checkSlices,
   checkUniform,
   hasOrientation,
   hasPosition,
-  isHeaderRead,
-  isSpacing,
+  isPlainSyntax,
 } from "./slice-checks.ts";
+import { isDerived } from "./slice-kind.ts";
+import { judgeSpacing, type Spacing } from "./spacing.ts";
 import type { SlicePlane, StackGeometry, Vector3, VerdictFinding, VolumeVerdict } from "./types.ts";
-import { cross, dot, length, scaled, subtract } from "./vectors.ts";
+import { added, dot, scaled, subtract } from "./vectors.ts";
 
-/** Direction cosines may differ by this much inside a series, and from unit length. */
-const ORIENTATION_TOLERANCE = 1e-3;
-/** A gap may depart from the median by this part of it, or by GAP_TOLERANCE_MM. */
-const GAP_TOLERANCE = 0.01;
-const GAP_TOLERANCE_MM = 0.05;
-/** Two slices nearer than this are at one position. */
-const SAME_POSITION_MM = 0.01;
-/** The tolerance of a gap of several steps grows no further, or every long gap would be a whole multiple. */
-const STEPS_TOLERANCE_MAX = 5;
-/** How far a slice may lie off the line from first to last, in pixels. */
-const SHIFT_PIXELS_MAX = 0.5;
-const TILT_TOLERANCE_DEGREES = 0.1;
-/** Cosine between the normal and the body axis above which a stack is axial. */
-const AXIAL_COSINE_MIN = 0.9;
-const SLICES_MAX = 20_000;
-const VOXELS_MAX = 2_147_483_648;
+/** A head is positioned within this angle; above it the report says so. */
+const OBLIQUE_DEGREES_MIN = 10;
+/** Rows or columns of a grid that holds sheared slices. */
+const GRID_SIDE_MAX = 16_384;
 
 export interface ExaminedSlices {
   readonly verdict: VolumeVerdict;
@@ -39,67 +38,72 @@ export interface ExaminedSlices {
   readonly geometry: StackGeometry | null;
 }
 
-const refusal = (
-  code: string,
-  value: number | null,
-  unit: string,
-  message: string,
-): VerdictFinding => ({ code, value, unit, message });
+export interface ExamineOptions extends Partial<VolumeRules> {
+  readonly slicesMin: number;
+  /** True for the transfer syntaxes that the caller decodes; default: little endian, not compressed. */
+  readonly canDecode?: (transferSyntaxUid: string) => boolean;
+  /** What is known of the stack already, such as slices left out of it; told after this judge's own findings. */
+  readonly findings?: readonly VerdictFinding[];
+}
 
 /**
- * Collects all findings; they do not depend on the order of the slices.
+ * Collects all findings, reasons for a refusal first; nothing depends on the order of the slices.
  *
- * @param slices - one entry an instance, in any order
- * @param options.slicesMin - fewest slices that make a volume
+ * @param slices - of one stack (see `splitSeries`), one entry a frame, in any order
  */
 export function examineSlices(
   slices: readonly SlicePlane[],
-  options: { slicesMin: number },
+  options: ExamineOptions,
 ): ExaminedSlices {
+  const rules: VolumeRules = { ...DEFAULT_RULES, ...options };
+  const canDecode = options.canDecode ?? isPlainSyntax;
+  const told = options.findings ?? [];
   const refusals: VerdictFinding[] = [];
   // One slice has no distance to a next one, whatever the site allows.
-  const slicesMin = Math.max(2, options.slicesMin);
+  const slicesMin = Math.max(2, rules.slicesMin);
   if (slices.length < slicesMin) {
-    refusals.push(
-      refusal("TOO_FEW_SLICES", slices.length, "1", `A volume needs at least ${slicesMin} slices.`),
-    );
+    const message = `A volume needs at least ${slicesMin} slices.`;
+    refusals.push(finding("TOO_FEW_SLICES", slices.length, "1", message));
   }
   if (slices.length > SLICES_MAX) {
     const message = "The series has more slices than can be handled.";
-    return refused([refusal("TOO_MANY_SLICES", slices.length, "1", message)], [], null);
+    return refused([finding("TOO_MANY_SLICES", slices.length, "1", message), ...told], [], null);
   }
-  if (slices.length === 0) return refused(refusals, [], null);
-  refusals.push(...checkSlices(slices));
-  const reference = referenceOf(slices.filter(isHeaderRead));
-  if (reference === undefined) return refused(refusals, [], null);
-  refusals.push(...checkUniform(slices, reference));
+  refusals.push(...checkSlices(slices, canDecode));
+  // Sums of floats depend on their order; by name it is always the same.
+  const byName = slices.map((_, index) => index).sort((a, b) => byUid(slices[a]!, slices[b]!));
+  const read = byName
+    .map((index) => slices[index]!)
+    .filter((slice) => canDecode(slice.transferSyntaxUid) || slice.rows !== 0);
+  const reference = read[0];
+  if (reference === undefined) return refused([...refusals, ...told], [], null);
+  refusals.push(...checkUniform(read, reference));
   if (!slices.every((slice) => hasPosition(slice) && hasOrientation(slice)))
-    return refused(refusals, [], null);
-  const stack = placeStack(slices, reference);
+    return refused([...refusals, ...told], [], null);
+  const directions = judgeOrientations(read, reference);
+  refusals.push(...directions);
+  // Slices in several planes have no order.
+  if (directions.length > 0) return refused([...refusals, ...told], [], null);
+  const stack = placeStack(slices, byName, rules);
   refusals.push(...stack.refusals);
-  const first = slices[stack.order[0]!]!;
-  const voxels = slices.length * first.rows * first.columns;
-  if (voxels > VOXELS_MAX)
-    refusals.push(
-      refusal("TOO_LARGE", voxels, "1", "The volume has more voxels than can be handled."),
-    );
-  if (refusals.length > 0) return refused(refusals, stack.order, stack.tiltDegrees);
-  const spacing = first.pixelSpacingMm!;
-  const geometry: StackGeometry = {
-    sizeVoxels: [slices.length, first.rows, first.columns],
-    spacingMm: [stack.gapMm, spacing[0], spacing[1]],
-    originLps: first.positionLpsMm!,
-    axesZyx: [stack.normal, unit(columnDirection(reference)), unit(rowDirection(reference))],
-    placements: stack.order.map((_, z) => ({ z, row: 0, column: 0 })),
-  };
+  const { geometry, order } = stack;
+  const [depth, rows, columns] = geometry.sizeVoxels;
+  const voxels = depth * rows * columns;
+  if (voxels > VOXELS_MAX || Math.max(rows, columns) > GRID_SIDE_MAX) {
+    const message = "The volume has more voxels than can be handled.";
+    refusals.push(finding("TOO_LARGE", voxels, "1", message));
+  }
+  const { tiltDegrees } = stack.shear;
+  if (refusals.length > 0) return refused([...refusals, ...told], order, tiltDegrees);
+  const corrections = [...stack.shear.corrections, ...stack.spacing.corrections];
   const verdict: VolumeVerdict = {
-    outcome: "ok",
-    findings: notes(slices),
+    outcome: corrections.length > 0 ? "corrected" : "ok",
+    findings: [...corrections, ...notes(read, geometry), ...told],
     spacingMm: geometry.spacingMm,
     sizeVoxels: geometry.sizeVoxels,
-    tiltDegrees: stack.tiltDegrees,
+    tiltDegrees,
   };
-  return { verdict, order: stack.order, geometry };
+  return { verdict, order, geometry };
 }
 
 function refused(
@@ -114,205 +118,112 @@ function refused(
   };
 }
 
-/** What is worth knowing about an accepted volume. */
-function notes(slices: readonly SlicePlane[]): VerdictFinding[] {
-  const padded = slices.find((slice) => slice.paddingValue !== undefined);
-  return padded === undefined
-    ? []
-    : [
-        refusal(
-          "PADDING",
-          padded.paddingValue!,
-          "1",
-          "Voxels outside the scan carry a padding value; they are taken as air.",
-        ),
-      ];
+function judgeOrientations(slices: readonly SlicePlane[], reference: SlicePlane): VerdictFinding[] {
+  const skewed = slices.filter((slice) => !isOrthonormal(slice)).length;
+  const strays = slices.filter((slice) => !isSameOrientation(slice, reference)).length;
+  const skewText = "Image Orientation (Patient) is not two perpendicular unit vectors.";
+  const strayText = "Slices have different orientations.";
+  return [
+    ...(skewed > 0 ? [finding("BAD_ORIENTATION", skewed, "1", skewText)] : []),
+    ...(strays > 0 ? [finding("MIXED_ORIENTATION", strays, "1", strayText)] : []),
+  ];
 }
 
 interface Stack {
   readonly order: readonly number[];
-  readonly normal: Vector3;
-  readonly gapMm: number;
-  readonly tiltDegrees: number | null;
+  readonly geometry: StackGeometry;
+  readonly spacing: Spacing;
+  readonly shear: Shear;
   readonly refusals: readonly VerdictFinding[];
 }
 
-function rowDirection(slice: SlicePlane): Vector3 {
-  return slice.orientation!.slice(0, 3) as unknown as Vector3;
-}
-
-function columnDirection(slice: SlicePlane): Vector3 {
-  return slice.orientation!.slice(3, 6) as unknown as Vector3;
-}
-
-/** The slice the others are compared with: picked by UID, so that the order of arrival changes nothing. */
-function referenceOf(slices: readonly SlicePlane[]): SlicePlane | undefined {
-  const [first, ...others] = slices;
-  if (first === undefined) return undefined;
-  return others.reduce((best, slice) => (compareUid(slice, best) < 0 ? slice : best), first);
-}
-
-function placeStack(slices: readonly SlicePlane[], first: SlicePlane): Stack {
-  const normal = normalOf(first);
-  const refusals: VerdictFinding[] = [];
-  const skewed = slices.filter((slice) => !isOrthonormal(slice)).length;
-  if (skewed > 0)
-    refusals.push(
-      refusal(
-        "BAD_ORIENTATION",
-        skewed,
-        "1",
-        "Image Orientation (Patient) is not two perpendicular unit vectors.",
-      ),
-    );
-  const strays = slices.filter((slice) =>
-    slice.orientation!.some(
-      (value, i) => Math.abs(value - first.orientation![i]!) > ORIENTATION_TOLERANCE,
-    ),
-  ).length;
-  if (strays > 0)
-    refusals.push(refusal("MIXED_ORIENTATION", strays, "1", "Slices have different orientations."));
-  const leastAxial = slices.reduce((least, one) => Math.min(least, Math.abs(normalOf(one)[2])), 1);
-  if (leastAxial < AXIAL_COSINE_MIN) {
-    const degrees = (Math.acos(leastAxial) * 180) / Math.PI;
-    refusals.push(refusal("NOT_AXIAL", round(degrees), "deg", "Slices are not axial."));
-  }
-  const depth = slices.map((slice) => dot(slice.positionLpsMm!, normal));
-  const order = slices
-    .map((_, index) => index)
-    .sort((a, b) => depth[a]! - depth[b]! || compareUid(slices[a]!, slices[b]!));
-  const gaps = order.slice(1).map((index, i) => depth[index]! - depth[order[i]!]!);
-  const distinct = gaps.filter((gap) => gap >= SAME_POSITION_MM);
-  // The mean, not the median: the last slice lands where it is.
-  const gapMm = gaps.reduce((sum, gap) => sum + gap, 0) / Math.max(1, gaps.length);
-  if (strays === 0)
-    refusals.push(
-      ...duplicates(gaps.length - distinct.length),
-      ...judgeGaps(distinct, median(distinct)),
-      ...shifts(slices, order, first),
-    );
-  const tiltDegrees = strays === 0 ? tiltOf(slices, order, normal) : null;
-  if (tiltDegrees !== null && tiltDegrees > TILT_TOLERANCE_DEGREES) {
-    refusals.push(
-      refusal(
-        "GANTRY_TILT",
-        tiltDegrees,
-        "deg",
-        `Slices are sheared by a gantry tilt of ${tiltDegrees} degrees; this version does not correct it.`,
-      ),
-    );
-  }
-  return { order, normal, gapMm, tiltDegrees, refusals };
-}
-
-function judgeGaps(gaps: readonly number[], medianMm: number): VerdictFinding[] {
-  if (gaps.length === 0) return [];
-  if (!isSpacing(medianMm)) {
-    const message = "The distance between slices is absurd.";
-    return [refusal("IRREGULAR_SPACING", round(medianMm), "mm", message)];
-  }
-  const tolerance = Math.max(GAP_TOLERANCE * medianMm, GAP_TOLERANCE_MM);
-  const irregular = gaps.filter((gap) => Math.abs(gap - medianMm) > tolerance);
-  if (irregular.length === 0) return [];
-  // A missing slice leaves a gap of a whole number of steps.
-  const areMultiples = irregular.every((gap) => {
-    const steps = Math.round(gap / medianMm);
-    const toleranceMm = tolerance * Math.min(steps, STEPS_TOLERANCE_MAX);
-    return steps >= 2 && Math.abs(gap - steps * medianMm) <= toleranceMm;
-  });
-  const largest = round(Math.max(...irregular));
-  if (areMultiples) {
-    const missing = irregular.reduce((sum, gap) => sum + Math.round(gap / medianMm) - 1, 0);
-    return [
-      refusal(
-        "MISSING_SLICES",
-        missing,
-        "1",
-        `${missing} slices are missing: the largest gap is ${largest} mm where ${round(medianMm)} mm is usual.`,
-      ),
-    ];
-  }
-  return [
-    refusal(
-      "IRREGULAR_SPACING",
-      largest,
-      "mm",
-      `The distance between slices changes: up to ${largest} mm where ${round(medianMm)} mm is usual.`,
-    ),
+/** @param byName - indices of all slices, in an order of their own */
+function placeStack(
+  slices: readonly SlicePlane[],
+  byName: readonly number[],
+  rules: VolumeRules,
+): Stack {
+  const axes = stackAxes(byName.map((index) => slices[index]!));
+  const [z, y, x] = axes;
+  const base = slices[byName[0]!]!.positionLpsMm!;
+  const depths = slices.map((slice) => dot(subtract(slice.positionLpsMm!, base), z));
+  // The sort is stable: slices at one depth stay in the order of their names.
+  const order = [...byName].sort((a, b) => depths[a]! - depths[b]!);
+  const first = slices[order[0]!]!;
+  const along = (axis: Vector3) =>
+    order.map((index) => dot(subtract(slices[index]!.positionLpsMm!, first.positionLpsMm!), axis));
+  const depthsMm = along(z);
+  const pixelMm = first.pixelSpacingMm ?? [1, 1];
+  const spacing = judgeSpacing(depthsMm, rules);
+  const shear = judgeShear(depthsMm, along(y), along(x), pixelMm, rules);
+  const refusals = [
+    ...spacing.refusals,
+    ...shear.refusals,
+    ...judgeObliqueness(axes, slices, rules),
   ];
+  const [shiftY, shiftX] = shear.originYxMm;
+  const geometry: StackGeometry = {
+    sizeVoxels: [spacing.planes, first.rows + shear.moreRows, first.columns + shear.moreColumns],
+    spacingMm: [spacing.stepMm, pixelMm[0], pixelMm[1]],
+    originLps: added(first.positionLpsMm!, added(scaled(y, shiftY), scaled(x, shiftX))),
+    axesZyx: axes,
+    placements: spacing.places.map((place, k) => ({
+      z: place,
+      row: shear.rows[k]!,
+      column: shear.columns[k]!,
+    })),
+  };
+  return { order, geometry, spacing, shear, refusals };
 }
 
-function duplicates(count: number): VerdictFinding[] {
-  if (count === 0) return [];
-  const message = "Slices share a position (a second phase, a re-send, or a time series).";
-  return [refusal("DUPLICATE_POSITION", count, "1", message)];
-}
-
-/** A stack may bend between its ends, which the tilt from end to end does not show. */
-function shifts(
+function judgeObliqueness(
+  axes: readonly [Vector3, Vector3, Vector3],
   slices: readonly SlicePlane[],
-  order: readonly number[],
-  reference: SlicePlane,
+  rules: VolumeRules,
 ): VerdictFinding[] {
-  const normal = normalOf(reference);
-  const from = slices[order[0]!]!.positionLpsMm!;
-  const way = subtract(slices[order.at(-1)!]!.positionLpsMm!, from);
-  const rise = dot(way, normal);
-  const limitMm = Math.min(...(reference.pixelSpacingMm ?? [])) * SHIFT_PIXELS_MAX;
-  if (rise < SAME_POSITION_MM) return [];
-  let worstMm = 0;
-  for (const slice of slices) {
-    const offset = subtract(slice.positionLpsMm!, from);
-    const onLine = scaled(way, dot(offset, normal) / rise);
-    worstMm = Math.max(worstMm, length(subtract(offset, onLine)));
+  const degrees = obliqueDegrees(axes);
+  const text = `Slices lie ${Math.round(degrees)} degrees off the planes of the body`;
+  if (degrees > rules.obliqueDegreesMax)
+    return [finding("OBLIQUE", degrees, "deg", `${text}: which side is up cannot be told.`)];
+  if (isAxial(axes[0]) || !slices.every(isDerived)) return [];
+  const message =
+    "These are reformats in another plane; the slices they were made from are what counts.";
+  return [finding("REFORMAT", slices.length, "1", message)];
+}
+
+/** What is worth knowing about an accepted volume. */
+function notes(slices: readonly SlicePlane[], geometry: StackGeometry): VerdictFinding[] {
+  const found: VerdictFinding[] = [];
+  const degrees = obliqueDegrees(geometry.axesZyx);
+  if (!isAxial(geometry.axesZyx[0])) {
+    const message = "Slices are coronal or sagittal; the volume is turned as the model asks for.";
+    found.push(finding("NOT_AXIAL", slices.length, "1", message));
   }
-  if (!(worstMm > limitMm)) return [];
-  const message = `Slices are shifted sideways by up to ${round(worstMm)} mm.`;
-  return [refusal("SHIFTED_SLICES", round(worstMm), "mm", message)];
-}
-
-/** Angle between the way from first to last slice and the normal, degrees; null for a single position. */
-function tiltOf(
-  slices: readonly SlicePlane[],
-  order: readonly number[],
-  normal: Vector3,
-): number | null {
-  const way = subtract(slices[order.at(-1)!]!.positionLpsMm!, slices[order[0]!]!.positionLpsMm!);
-  const distance = length(way);
-  if (distance < SAME_POSITION_MM) return null;
-  return round((Math.acos(Math.min(1, Math.abs(dot(way, normal)) / distance)) * 180) / Math.PI);
-}
-
-function normalOf(slice: SlicePlane): Vector3 {
-  return unit(cross(rowDirection(slice), columnDirection(slice)));
-}
-
-function isOrthonormal(slice: SlicePlane): boolean {
-  const [row, column] = [rowDirection(slice), columnDirection(slice)];
-  return (
-    Math.abs(length(row) - 1) <= ORIENTATION_TOLERANCE &&
-    Math.abs(length(column) - 1) <= ORIENTATION_TOLERANCE &&
-    Math.abs(dot(row, column)) <= ORIENTATION_TOLERANCE
+  if (degrees > OBLIQUE_DEGREES_MIN) {
+    const text = `Slices lie ${Math.round(degrees)} degrees off the planes of the body; the volume keeps that angle.`;
+    found.push(finding("OBLIQUE", degrees, "deg", text));
+  }
+  const count = (code: string, is: (slice: SlicePlane) => boolean, message: string) => {
+    const which = slices.filter(is).length;
+    if (which > 0) found.push(finding(code, which, "1", message));
+  };
+  count("DERIVED", isDerived, "Slices were derived from others or came after the examination.");
+  count("LOSSY", ({ isLossy }) => isLossy, "Slices were compressed with loss of detail.");
+  count(
+    "INVERTED",
+    ({ photometricInterpretation }) => photometricInterpretation === "MONOCHROME1",
+    "Slices are meant to be shown inverted (MONOCHROME1); their values are used as they are.",
   );
+  const padded = slices.find((slice) => slice.paddingValue !== undefined);
+  if (padded !== undefined) {
+    const message = "Voxels outside the scan carry a padding value; they are taken as air.";
+    found.push(finding("PADDING", padded.paddingValue!, "1", message));
+  }
+  return found;
 }
 
-/** Of a zero vector, the body axis: the slice is refused for it elsewhere. */
-function unit(vector: Vector3): Vector3 {
-  const norm = length(vector);
-  return norm > 0 ? scaled(vector, 1 / norm) : [0, 0, 1];
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length === 0) return 0;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function round(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
-}
-
-function compareUid(a: SlicePlane, b: SlicePlane): number {
-  return a.sopInstanceUid < b.sopInstanceUid ? -1 : a.sopInstanceUid > b.sopInstanceUid ? 1 : 0;
+/** Frames of one instance by their number. */
+export function byUid(a: SlicePlane, b: SlicePlane): number {
+  if (a.sopInstanceUid === b.sopInstanceUid) return a.frameIndex - b.frameIndex;
+  return a.sopInstanceUid < b.sopInstanceUid ? -1 : 1;
 }

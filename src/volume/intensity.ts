@@ -13,8 +13,10 @@ export function isIntegral(slices: readonly SlicePlane[]): boolean {
 }
 
 /**
- * Writes one slice in HU at an offset of the target; padding becomes air; everything else is clamped to 16 bits.
+ * Writes one slice in HU at an offset of the target. Padding becomes air, and so does what is less than air: scanners
+ * fill the corners outside their circle with −2000 and the like, whether or not they say so in Pixel Padding Value.
  *
+ * @returns how many voxels that were not padding lay below −1024 HU
  * @throws RangeError when the slice does not fit the target (our mistake, not the sender's)
  */
 export function toHounsfield(
@@ -22,23 +24,20 @@ export function toHounsfield(
   slice: SlicePlane,
   target: Int16Array | Float32Array,
   offset: number,
-): void {
+): number {
   if (offset + stored.length > target.length)
     throw new RangeError("the slice does not fit the volume");
   const slope = slice.rescaleSlope ?? 1;
   const intercept = slice.rescaleIntercept ?? 0;
-  if (target instanceof Int16Array) rescale16(stored, slope, intercept, target, offset);
-  else rescale32(stored, slope, intercept, target, offset);
-  if (slice.paddingValue !== undefined) {
-    const limit = slice.paddingRangeLimit ?? slice.paddingValue;
-    fillPadding(
-      stored,
-      Math.min(slice.paddingValue, limit),
-      Math.max(slice.paddingValue, limit),
-      target,
-      offset,
-    );
-  }
+  const below =
+    target instanceof Int16Array
+      ? rescale16(stored, slope, intercept, target, offset)
+      : rescale32(stored, slope, intercept, target, offset);
+  if (slice.paddingValue === undefined) return below;
+  const limit = slice.paddingRangeLimit ?? slice.paddingValue;
+  const low = Math.min(slice.paddingValue, limit);
+  const high = Math.max(slice.paddingValue, limit);
+  return below - fillPadding(stored, low, high, target, offset, slope, intercept);
 }
 
 // Small loops of one shape each: inlined in a larger function they run several times slower.
@@ -48,11 +47,14 @@ function rescale16(
   intercept: number,
   target: Int16Array,
   offset: number,
-): void {
+): number {
+  let below = 0;
   for (let i = 0; i < stored.length; i++) {
     const hu = stored[i]! * slope + intercept;
-    target[offset + i] = Math.max(-32768, Math.min(32767, hu));
+    if (hu < AIR_HU) below++;
+    target[offset + i] = Math.max(AIR_HU, Math.min(32767, hu));
   }
+  return below;
 }
 
 function rescale32(
@@ -61,22 +63,32 @@ function rescale32(
   intercept: number,
   target: Float32Array,
   offset: number,
-): void {
+): number {
+  let below = 0;
   for (let i = 0; i < stored.length; i++) {
     const hu = stored[i]! * slope + intercept;
-    target[offset + i] = Math.max(-32768, Math.min(32767, hu));
+    if (hu < AIR_HU) below++;
+    target[offset + i] = Math.max(AIR_HU, Math.min(32767, hu));
   }
+  return below;
 }
 
+/** Returns how many of the padding voxels lay below air. */
 function fillPadding(
   stored: StoredValues,
   low: number,
   high: number,
   target: Int16Array | Float32Array,
   offset: number,
-): void {
+  slope: number,
+  intercept: number,
+): number {
+  let below = 0;
   for (let i = 0; i < stored.length; i++) {
     const value = stored[i]!;
-    if (value >= low && value <= high) target[offset + i] = AIR_HU;
+    if (value < low || value > high) continue;
+    if (value * slope + intercept < AIR_HU) below++;
+    target[offset + i] = AIR_HU;
   }
+  return below;
 }

@@ -1,6 +1,9 @@
 /** Faults that one slice, or a pair of slices, shows without any geometry of the stack. */
+import { finding } from "./findings.ts";
+import { isHounsfield, kindOf } from "./slice-kind.ts";
 import type { SlicePlane, VerdictFinding } from "./types.ts";
 
+const CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2";
 const IMPLICIT_LITTLE = "1.2.840.10008.1.2";
 const EXPLICIT_LITTLE = "1.2.840.10008.1.2.1";
 const DEFLATED = "1.2.840.10008.1.2.1.99";
@@ -12,35 +15,14 @@ const SPACING_MM_MAX = 1000;
 /** No scanner table is longer. */
 const POSITION_MM_MAX = 1e6;
 
-const finding = (
-  code: string,
-  value: number | null,
-  unit: string,
-  message: string,
-): VerdictFinding => ({
-  code,
-  value,
-  unit,
-  message,
-});
-
 interface Check {
   readonly code: string;
   readonly isFault: (slice: SlicePlane) => boolean;
   readonly message: string;
 }
 
-/** Judged even when the header could not be read. */
-const SYNTAX_CODES = new Set(["COMPRESSED", "DEFLATED", "BIG_ENDIAN"]);
-
-/** Each is counted over the series; one faulty slice refuses it. */
-const CHECKS: readonly Check[] = [
-  {
-    code: "COMPRESSED",
-    isFault: ({ transferSyntaxUid: uid }) =>
-      ![IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG].includes(uid),
-    message: "Slices are compressed; this version reads uncompressed CT only.",
-  },
+/** Judged even when the header could not be read; only of transfer syntaxes that are not decoded. */
+const SYNTAX_CHECKS: readonly Check[] = [
   {
     code: "DEFLATED",
     isFault: (slice) => slice.transferSyntaxUid === DEFLATED,
@@ -52,34 +34,45 @@ const CHECKS: readonly Check[] = [
     message: "Slices are big endian; this version does not read them.",
   },
   {
+    code: "COMPRESSED",
+    isFault: ({ transferSyntaxUid: uid }) => uid !== DEFLATED && uid !== EXPLICIT_BIG,
+    message: "Slices are compressed in a way that this version does not read.",
+  },
+];
+
+/** Each is counted over the series; one faulty slice refuses it. */
+const CHECKS: readonly Check[] = [
+  {
     code: "LOCALIZER",
-    isFault: (slice) => slice.imageType.includes("LOCALIZER"),
+    isFault: (slice) => kindOf(slice) === "localizer",
     message: "These are localizer (scout) images, not a volume.",
   },
   {
-    code: "DERIVED",
-    isFault: (slice) => slice.imageType[0] === "DERIVED" || slice.imageType[1] === "SECONDARY",
-    message: "These are derived or secondary images, not the scanner's own slices.",
+    code: "PROCESSED",
+    isFault: (slice) => kindOf(slice) === "processed",
+    message:
+      "These are images made from slices (projection, rendering, map, screen save), not slices of a scan.",
   },
   {
     code: "MULTIFRAME",
-    isFault: (slice) => slice.numberOfFrames > 1,
-    message: "Multi-frame CT is not read by this version.",
+    isFault: (slice) => slice.numberOfFrames > 1 && slice.sopClassUid === CT_IMAGE_STORAGE,
+    message: "An image says that it has several frames, which CT Image Storage does not allow.",
   },
   {
     code: "COLOR",
-    isFault: (slice) =>
-      slice.samplesPerPixel !== 1 || slice.photometricInterpretation !== "MONOCHROME2",
-    message: "Pixels are not plain grayscale (MONOCHROME2).",
+    isFault: ({ samplesPerPixel, photometricInterpretation: photometric }) =>
+      samplesPerPixel !== 1 || !["MONOCHROME1", "MONOCHROME2"].includes(photometric),
+    message: "Pixels are not grayscale: a page with a table or a picture, not a slice.",
   },
   {
     code: "BITS",
     isFault: (slice) =>
-      slice.bitsAllocated !== 16 ||
+      ![8, 16].includes(slice.bitsAllocated) ||
       slice.bitsStored < 8 ||
-      slice.bitsStored > 16 ||
+      slice.bitsStored > slice.bitsAllocated ||
       slice.highBit !== slice.bitsStored - 1,
-    message: "The layout of the pixel bits is not one of CT (16 bits allocated, 8 to 16 stored).",
+    message:
+      "The layout of the pixel bits is not one of CT (8 or 16 bits allocated, 8 to 16 stored).",
   },
   {
     code: "NO_RESCALE",
@@ -92,7 +85,7 @@ const CHECKS: readonly Check[] = [
   },
   {
     code: "NOT_HU",
-    isFault: (slice) => !["", "HU", "US"].includes(slice.rescaleType),
+    isFault: (slice) => !isHounsfield(slice),
     message: "Rescale Type says that values are not Hounsfield units.",
   },
   {
@@ -118,42 +111,58 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
-/** Findings of single slices, with how many slices show each. */
-export function checkSlices(slices: readonly SlicePlane[]): VerdictFinding[] {
-  return CHECKS.flatMap((check) => {
-    const isOfSyntax = SYNTAX_CODES.has(check.code);
-    const judged = isOfSyntax ? slices : slices.filter(isHeaderRead);
-    const count = judged.filter(check.isFault).length;
+/** True for the transfer syntaxes that the plain reader decodes. */
+export function isPlainSyntax(transferSyntaxUid: string): boolean {
+  return transferSyntaxUid === IMPLICIT_LITTLE || transferSyntaxUid === EXPLICIT_LITTLE;
+}
+
+/**
+ * Findings of single slices, with how many slices show each.
+ *
+ * @param canDecode - true for the transfer syntaxes that the caller decodes
+ */
+export function checkSlices(
+  slices: readonly SlicePlane[],
+  canDecode: (transferSyntaxUid: string) => boolean,
+): VerdictFinding[] {
+  const undecoded = slices.filter((slice) => !canDecode(slice.transferSyntaxUid));
+  return [
+    ...failed(SYNTAX_CHECKS, undecoded),
+    ...failed(
+      CHECKS,
+      slices.filter((slice) => canDecode(slice.transferSyntaxUid) || slice.rows !== 0),
+    ),
+  ];
+}
+
+function failed(checks: readonly Check[], slices: readonly SlicePlane[]): VerdictFinding[] {
+  return checks.flatMap((check) => {
+    const count = slices.filter(check.isFault).length;
     return count === 0 ? [] : [finding(check.code, count, "1", check.message)];
   });
 }
 
 /** Findings of slices that do not belong together: another matrix or another pixel spacing. */
 export function checkUniform(slices: readonly SlicePlane[], first: SlicePlane): VerdictFinding[] {
-  const judged = slices.filter(isHeaderRead);
-  const otherMatrix = judged.filter(
-    (slice) => slice.rows !== first.rows || slice.columns !== first.columns,
-  ).length;
-  const otherSpacing = judged.filter((slice) => {
-    const a = slice.pixelSpacingMm;
-    const b = first.pixelSpacingMm;
-    return a !== undefined && b !== undefined && (differs(a[0], b[0]) || differs(a[1], b[1]));
-  }).length;
+  const otherMatrix = slices.filter((slice) => !isSameMatrix(slice, first)).length;
+  const otherSpacing = slices.filter((slice) => !isSameSpacing(slice, first)).length;
+  const matrixText = "Slices have different numbers of rows or columns.";
+  const spacingText = "Slices have different pixel spacing.";
   return [
-    ...(otherMatrix > 0
-      ? [
-          finding(
-            "MIXED_MATRIX",
-            otherMatrix,
-            "1",
-            "Slices have different numbers of rows or columns.",
-          ),
-        ]
-      : []),
-    ...(otherSpacing > 0
-      ? [finding("MIXED_SPACING", otherSpacing, "1", "Slices have different pixel spacing.")]
-      : []),
+    ...(otherMatrix > 0 ? [finding("MIXED_MATRIX", otherMatrix, "1", matrixText)] : []),
+    ...(otherSpacing > 0 ? [finding("MIXED_SPACING", otherSpacing, "1", spacingText)] : []),
   ];
+}
+
+export function isSameMatrix(a: SlicePlane, b: SlicePlane): boolean {
+  return a.rows === b.rows && a.columns === b.columns;
+}
+
+/** A missing pixel spacing differs from none: it is told by its own code. */
+export function isSameSpacing(a: SlicePlane, b: SlicePlane): boolean {
+  const [mm, other] = [a.pixelSpacingMm, b.pixelSpacingMm];
+  if (mm === undefined || other === undefined) return true;
+  return !differs(mm[0], other[0]) && !differs(mm[1], other[1]);
 }
 
 export function hasPosition({ positionLpsMm }: SlicePlane): boolean {
@@ -166,11 +175,6 @@ export function hasOrientation({ orientation }: SlicePlane): boolean {
 
 export function isSpacing(mm: number): boolean {
   return mm >= SPACING_MM_MIN && mm <= SPACING_MM_MAX;
-}
-
-/** False when the header came empty because its transfer syntax is not read: absence proves nothing then. */
-export function isHeaderRead({ transferSyntaxUid: uid, rows }: SlicePlane): boolean {
-  return uid === IMPLICIT_LITTLE || uid === EXPLICIT_LITTLE || rows !== 0;
 }
 
 function differs(a: number, b: number): boolean {

@@ -55,10 +55,11 @@ describe("Hounsfield units", () => {
   it("turn stored padding into air before the rescale, as a value and as a range", () => {
     const target = new Int16Array(5);
     const stored = Int16Array.of(-2000, -1999, 0, 40, 3000);
-    toHounsfield(stored, plane(0, { paddingValue: -2000, rescaleIntercept: 0 }), target, 0);
-    expect([...target]).to.deep.equal([-1024, -1999, 0, 40, 3000]);
+    const one = plane(0, { paddingValue: -2000, rescaleIntercept: 0 });
+    expect(toHounsfield(stored, one, target, 0), "undeclared").to.equal(1);
+    expect([...target]).to.deep.equal([-1024, -1024, 0, 40, 3000]);
     const range = plane(0, { paddingValue: -1999, paddingRangeLimit: -2000, rescaleIntercept: 0 });
-    toHounsfield(stored, range, target, 0);
+    expect(toHounsfield(stored, range, target, 0), "undeclared").to.equal(0);
     expect([...target]).to.deep.equal([-1024, -1024, 0, 40, 3000]);
   });
 
@@ -70,6 +71,6 @@ describe("Hounsfield units", () => {
       target,
       0,
     );
-    expect([...target]).to.deep.equal([32767, -32768]);
+    expect([...target]).to.deep.equal([32767, -1024]);
   });
 });

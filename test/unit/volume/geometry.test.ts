@@ -65,17 +65,168 @@ describe("the judge of a series", () => {
       stack(8, (k) => ({ positionLpsMm: [0, 0, 8 * k + (k === 4 ? deviation : 0)] }));
     expect(codesOf(at(0.07))).to.deep.equal([]);
     expect(codesOf(at(0.2))).to.deep.equal(["IRREGULAR_SPACING"]);
+    expect(examineSlices(at(0.2), options).verdict.outcome).to.equal("corrected");
   });
 
-  it("measures the tilt of the gantry from the vectors", () => {
+  it("puts a tilted stack straight, by the angle between its line and the normal", () => {
     const slope = Math.tan((18.5 * Math.PI) / 180);
-    const { verdict } = examineSlices(
+    const { verdict, geometry } = examineSlices(
       stack(8, (k) => ({ positionLpsMm: [0, 5 * k * slope, 5 * k] })),
       options,
     );
-    expect(verdict.outcome).to.equal("refused");
+    expect(verdict.outcome).to.equal("corrected");
     expect(verdict.findings.map(({ code }) => code)).to.deep.equal(["GANTRY_TILT"]);
     expect(verdict.tiltDegrees).to.be.closeTo(18.5, 1e-9);
+    // 35 mm at the tangent of 18.5 degrees are 11.7 mm, or 16.7 rows of 0.7 mm.
+    expect(verdict.sizeVoxels).to.deep.equal([8, 4 + 17, 5]);
+    expect(geometry?.placements[0]).to.deep.equal({ z: 0, row: 0, column: 0 });
+    expect(geometry?.placements[7]?.row).to.be.closeTo((35 * slope) / 0.7, 1e-9);
+  });
+
+  it("puts a stack straight whose shear goes along the rows, and starts the grid at its left", () => {
+    const { verdict, geometry } = examineSlices(
+      stack(8, (k) => ({ positionLpsMm: [-k, 0, 5 * k] })),
+      options,
+    );
+    expect(verdict.outcome).to.equal("corrected");
+    expect(verdict.sizeVoxels).to.deep.equal([8, 4, 5 + 9]);
+    expect(geometry?.originLps).to.deep.equal([-7, 0, 0]);
+    expect(geometry?.placements[7]?.column).to.equal(0);
+    expect(geometry?.placements[0]?.column).to.be.closeTo(7 / 0.8, 1e-9);
+  });
+
+  it("does not correct more tilt than it may", () => {
+    const sheared = stack(8, (k) => ({ positionLpsMm: [0, 8 * k, 5 * k] }));
+    const { verdict } = examineSlices(sheared, options);
+    expect(verdict.outcome).to.equal("refused");
+    expect(verdict.findings[0]).to.include({ code: "GANTRY_TILT", unit: "deg" });
+    expect(examineSlices(sheared, { ...options, tiltDegreesMax: 60 }).verdict.outcome).to.equal(
+      "corrected",
+    );
+  });
+
+  it("keeps every slice at its place where the spacing changes", () => {
+    const depths = [0, 4, 8, 12, 16, 17.08, 24.08, 31.08, 38.08];
+    const { verdict, geometry } = examineSlices(
+      stack(9, (k) => ({ positionLpsMm: [0, 0, depths[k]!] })),
+      options,
+    );
+    expect(verdict.outcome).to.equal("corrected");
+    expect(verdict.findings.map(({ code }) => code)).to.deep.equal(["IRREGULAR_SPACING"]);
+    expect(verdict.findings[0]).to.include({ value: 7, unit: "mm" });
+    // Ten steps of about four millimetres from the first to the last slice.
+    expect(verdict.sizeVoxels?.[0]).to.equal(11);
+    const stepMm = verdict.spacingMm![0];
+    for (const [k, depth] of depths.entries())
+      expect(geometry!.placements[k]!.z * stepMm).to.be.closeTo(depth, 1e-9);
+    expect(geometry!.placements[8]!.z).to.equal(10);
+  });
+
+  it("takes a stack of two whole spacings as uneven, not as one with slices missing", () => {
+    const depths = [0, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80];
+    const { verdict } = examineSlices(
+      stack(12, (k) => ({ positionLpsMm: [0, 0, depths[k]!] })),
+      options,
+    );
+    expect(verdict.findings.map(({ code }) => code)).to.deep.equal(["IRREGULAR_SPACING"]);
+    expect(verdict.sizeVoxels?.[0]).to.equal(17);
+  });
+
+  it("bridges what is missing up to its limits", () => {
+    const without = (...gone: number[]) => stack(60).filter((_, k) => !gone.includes(k));
+    const two = examineSlices(without(20, 21), options);
+    expect(two.verdict.outcome).to.equal("corrected");
+    expect(two.verdict.findings[0]).to.include({ code: "MISSING_SLICES", value: 2, unit: "1" });
+    expect(two.verdict.sizeVoxels?.[0]).to.equal(60);
+    expect(two.geometry?.placements[20]?.z).to.equal(22);
+    for (const gone of [
+      [20, 21, 22],
+      [5, 15, 25, 35],
+    ]) {
+      const { verdict } = examineSlices(without(...gone), options);
+      expect(verdict.outcome).to.equal("refused");
+      expect(verdict.findings[0]).to.include({ code: "MISSING_SLICES", value: gone.length });
+    }
+    const strict = { ...options, missingRunMax: 0 };
+    expect(examineSlices(without(20), strict).verdict.outcome).to.equal("refused");
+  });
+
+  it("does not call rounded positions irregular, whatever the step", () => {
+    for (const stepMm of [0.4, 0.5, 0.625, 0.75, 1.25, 2.3437, 5]) {
+      const rounded = stack(400, (k) => ({
+        positionLpsMm: [0.1, 0.2, Math.round(10 * (k * stepMm + 3.21)) / 10],
+      }));
+      const { verdict, geometry } = examineSlices(rounded, options);
+      expect(verdict.outcome, `${stepMm} mm`).to.equal("ok");
+      expect(verdict.spacingMm![0]).to.be.closeTo(stepMm, 3e-4);
+      expect(geometry?.placements[399]).to.deep.equal({ z: 399, row: 0, column: 0 });
+    }
+  });
+
+  it("takes coronal and oblique stacks, and says so", () => {
+    const coronal = examineSlices(
+      stack(8, (k) => ({ orientation: [1, 0, 0, 0, 0, -1], positionLpsMm: [0, 2 * k, 0] })),
+      options,
+    );
+    expect(coronal.verdict.outcome).to.equal("ok");
+    expect(coronal.verdict.findings.map(({ code }) => code)).to.deep.equal(["NOT_AXIAL"]);
+    const turned = (degrees: number) => {
+      const [c, s] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+      return stack(8, (k) => ({
+        orientation: [1, 0, 0, 0, c, s],
+        positionLpsMm: [0, -2 * k * s, 2 * k * c],
+      }));
+    };
+    const oblique = examineSlices(turned(20), options).verdict;
+    expect(oblique.outcome).to.equal("ok");
+    expect(oblique.findings[0]).to.deep.include({ code: "OBLIQUE", unit: "deg" });
+    expect(oblique.findings[0]!.value).to.be.closeTo(20, 1e-3);
+    expect(oblique.tiltDegrees).to.be.closeTo(0, 1e-3);
+    expect(
+      examineSlices(turned(20), { ...options, obliqueDegreesMax: 15 }).verdict.outcome,
+    ).to.equal("refused");
+  });
+
+  it("accepts derived axial slices with a word, but not reformats in another plane", () => {
+    const derived = () => ({ imageType: ["DERIVED", "PRIMARY", "AXIAL"] });
+    const axial = examineSlices(stack(8, derived), options).verdict;
+    expect(axial.outcome).to.equal("ok");
+    expect(axial.findings[0]).to.include({ code: "DERIVED", value: 8 });
+    const coronal = stack(8, (k) => ({
+      imageType: ["DERIVED", "PRIMARY", "MPR"],
+      orientation: [1, 0, 0, 0, 0, -1],
+      positionLpsMm: [0, 2 * k, 0],
+    }));
+    expect(codesOf(coronal)).to.deep.equal(["REFORMAT"]);
+    const rewritten = stack(8, () => ({ imageType: ["ORIGINAL", "SECONDARY", "AXIAL"] }));
+    expect(examineSlices(rewritten, options).verdict.outcome).to.equal("ok");
+  });
+
+  it("tells of lossy and of inverted slices, and what it was told, after its own reasons", () => {
+    const told = [{ code: "PHASES", value: 2, unit: "1", message: "Two." }];
+    const slices = stack(8, (k) => ({
+      isLossy: k < 3,
+      photometricInterpretation: "MONOCHROME1",
+    }));
+    expect(
+      examineSlices(slices, { ...options, findings: told }).verdict.findings.map((f) => [
+        f.code,
+        f.value,
+      ]),
+    ).to.deep.equal([
+      ["LOSSY", 3],
+      ["INVERTED", 8],
+      ["PHASES", 2],
+    ]);
+    const refused = examineSlices(slices.slice(0, 3), { ...options, findings: told }).verdict;
+    expect(refused.findings.map(({ code }) => code)).to.deep.equal(["TOO_FEW_SLICES", "PHASES"]);
+  });
+
+  it("decodes what the caller can decode", () => {
+    const slices = stack(8, () => ({ transferSyntaxUid: "1.2.840.10008.1.2.4.90" }));
+    expect(codesOf(slices)).to.deep.equal(["COMPRESSED"]);
+    const canDecode = (uid: string) => uid.startsWith("1.2.840.10008.1.2.4.");
+    expect(examineSlices(slices, { ...options, canDecode }).verdict.outcome).to.equal("ok");
   });
 
   it("finds a stack that bends between straight ends", () => {
@@ -115,8 +266,8 @@ describe("the judge of a series", () => {
       "LOCALIZER",
       (k) => (k === 0 ? { imageType: ["ORIGINAL", "PRIMARY", "LOCALIZER"] } : {}),
     ],
-    ["derived images", "DERIVED", () => ({ imageType: ["DERIVED", "PRIMARY"] })],
-    ["secondary images", "DERIVED", () => ({ imageType: ["ORIGINAL", "SECONDARY"] })],
+    ["secondary images", "PROCESSED", () => ({ imageType: ["DERIVED", "SECONDARY"] })],
+    ["projections", "PROCESSED", () => ({ imageType: ["DERIVED", "PRIMARY", "AXIAL", "X MIP"] })],
     ["compressed images", "COMPRESSED", () => ({ transferSyntaxUid: "1.2.840.10008.1.2.4.90" })],
     ["big-endian images", "BIG_ENDIAN", () => ({ transferSyntaxUid: "1.2.840.10008.1.2.2" })],
     ["several frames", "MULTIFRAME", () => ({ numberOfFrames: 2 })],
@@ -147,14 +298,6 @@ describe("the judge of a series", () => {
     const unread = { rows: 0, columns: 0, positionLpsMm: undefined, orientation: undefined };
     const slices = stack(8, () => ({ ...unread, transferSyntaxUid: "1.2.840.10008.1.2.1.99" }));
     expect(codesOf(slices)).to.deep.equal(["DEFLATED"]);
-  });
-
-  it("refuses a coronal stack and too few slices, together", () => {
-    const slices = stack(3, (k) => ({
-      orientation: [1, 0, 0, 0, 0, -1],
-      positionLpsMm: [0, 2 * k, 0],
-    }));
-    expect(codesOf(slices)).to.have.members(["TOO_FEW_SLICES", "NOT_AXIAL"]);
   });
 
   it("refuses nothing at all without an error", () => {

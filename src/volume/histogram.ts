@@ -1,0 +1,96 @@
+/**
+ * Do the values look like Hounsfield units? A coarse histogram over a volume shows air and soft tissue where they must
+ * be; a wrong rescale moves or stretches them. It is a warning only: a phantom or a bone alone may look odd and be right.
+ */
+import { finding } from "./findings.ts";
+import { AIR_HU } from "./intensity.ts";
+import type { VerdictFinding } from "./types.ts";
+
+const BIN_HU = 10;
+const BINS = 512;
+/** A prime, so that no row or column of a matrix is met again and again. */
+const STRIDE = 61;
+
+/** Air, and lung as well, lies below this; soft tissue and fat lie in the next range; HU. */
+const AIR_BELOW_HU = -600;
+const AIR_PEAK_HU = -1000;
+const AIR_PEAK_TOLERANCE_HU = 100;
+/** Lung alone, in a narrow field, has its peak here. */
+const LUNG_PEAK_HU_MAX = -700;
+const SOFT_HU = [-300, 300] as const;
+const SOFT_PEAK_HU_MAX = 200;
+const DENSE_ABOVE_HU = 800;
+/** Parts of the voxels that make a judgement worth a word. */
+const AIR_PART_MIN = 0.05;
+const SOFT_PART_MIN = 0.01;
+const DENSE_PART_MAX = 0.2;
+const OUTSIDE_PART_MIN = 0.001;
+
+/** Counts by 10 HU from −1024; what is above the last bin is in it. */
+export interface HuHistogram {
+  readonly counts: Uint32Array;
+  /** Adds one slice or any part of a volume, HU; every 61st voxel counts. */
+  add(voxels: ArrayLike<number>): void;
+}
+
+export function createHistogram(): HuHistogram {
+  const counts = new Uint32Array(BINS);
+  return { counts, add: (voxels) => count(voxels, counts) };
+}
+
+function count(voxels: ArrayLike<number>, counts: Uint32Array): void {
+  for (let i = 0; i < voxels.length; i += STRIDE) {
+    const bin = Math.floor((voxels[i]! - AIR_HU) / BIN_HU);
+    counts[Math.max(0, Math.min(BINS - 1, bin))]!++;
+  }
+}
+
+/**
+ * @param counts - of a histogram
+ * @returns `HU_SUSPECT` with the HU of the peak that is not where it must be; nothing for an empty histogram
+ */
+export function judgeHistogram(counts: Uint32Array): VerdictFinding[] {
+  const total = counts.reduce((sum, one) => sum + one, 0);
+  if (total === 0) return [];
+  const partOf = (lowHu: number, highHu: number) => {
+    const part = counts.subarray(binOf(lowHu), binOf(highHu));
+    return part.reduce((sum, one) => sum + one, 0) / total;
+  };
+  const suspect = (hu: number, message: string) => [finding("HU_SUSPECT", hu, "[hnsf'U]", message)];
+  const why = "values may not be Hounsfield units";
+  // The first bin holds what was filled with air, which says nothing of the scan.
+  const airPeak = peakIn(counts, AIR_HU + BIN_HU, AIR_BELOW_HU);
+  const airPart = partOf(AIR_HU + BIN_HU, AIR_BELOW_HU);
+  const isAirOff = airPeak > LUNG_PEAK_HU_MAX || airPeak < AIR_PEAK_HU - AIR_PEAK_TOLERANCE_HU;
+  if (airPart >= AIR_PART_MIN && isAirOff)
+    return suspect(airPeak, `The peak of air lies at ${airPeak} HU: ${why}.`);
+  const all = peakIn(counts, AIR_BELOW_HU, AIR_HU + BINS * BIN_HU);
+  if (partOf(DENSE_ABOVE_HU, AIR_HU + BINS * BIN_HU) > DENSE_PART_MAX)
+    return suspect(all, `A large part of the volume is denser than bone: ${why}.`);
+  const softPeak = peakIn(counts, ...SOFT_HU);
+  if (partOf(...SOFT_HU) < SOFT_PART_MIN)
+    return suspect(all, `There is no soft tissue around 0 HU: ${why}.`);
+  if (Math.abs(softPeak) > SOFT_PEAK_HU_MAX)
+    return suspect(softPeak, `The peak of soft tissue lies at ${softPeak} HU: ${why}.`);
+  return [];
+}
+
+/** @param belowCount - what `toHounsfield` returned, summed over the slices; `voxels` - of these slices */
+export function judgeOutside(belowCount: number, voxels: number): VerdictFinding[] {
+  if (voxels === 0 || belowCount / voxels < OUTSIDE_PART_MIN) return [];
+  const percent = (100 * belowCount) / voxels;
+  const message =
+    "Voxels outside the circle of the scan have values below air that are not declared as padding; they are taken as air.";
+  return [finding("OUTSIDE_CIRCLE", Math.round(percent * 10) / 10, "%", message)];
+}
+
+function binOf(hu: number): number {
+  return Math.max(0, Math.min(BINS, Math.round((hu - AIR_HU) / BIN_HU)));
+}
+
+/** Middle of the fullest bin, HU. */
+function peakIn(counts: Uint32Array, lowHu: number, highHu: number): number {
+  let best = binOf(lowHu);
+  for (let bin = best + 1; bin < binOf(highHu); bin++) if (counts[bin]! > counts[best]!) best = bin;
+  return AIR_HU + best * BIN_HU + BIN_HU / 2;
+}
