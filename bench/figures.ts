@@ -11,7 +11,7 @@ export interface Figure {
   readonly aimValue: number;
 }
 
-const atMost = (name: string, mustValue: number, aimValue: number, unit = ""): Figure => ({
+export const atMost = (name: string, mustValue: number, aimValue: number, unit = ""): Figure => ({
   name,
   must: `≤ ${mustValue}${unit}`,
   aim: `≤ ${aimValue}${unit}`,

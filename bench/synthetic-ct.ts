@@ -161,7 +161,7 @@ function addPrivateBlock(dataSet: DataSet): void {
 }
 
 /** A linear congruential noise around soft tissue, as 16-bit samples. */
-function noiseFrame(bytes: number): Buffer {
+export function noiseFrame(bytes: number): Buffer {
   const samples = new Int16Array(bytes / 2);
   let state = 12345;
   for (let index = 0; index < samples.length; index++) {

@@ -37,8 +37,8 @@ const op = z.discriminatedUnion("op", [
       spacingMm: millimetres.optional(),
       sizeVoxels: voxels.optional(),
       antialias: z.boolean(),
-      /** Whose resampler the model was trained behind; docs/volumes.md says how they differ. */
-      flavour: z.enum(["torch", "monai", "torchio", "simpleitk"]).default("torch"),
+      /** Whose resampler the model was trained behind (default: torch); docs/volumes.md says how they differ. */
+      flavour: z.enum(["torch", "monai", "torchio", "simpleitk"]).optional(),
       sizeRule: z.enum(["round", "floor", "ceil"]).optional(),
       stepFrom: z.enum(["spacing", "size"]).optional(),
       outsideValue: finite.optional(),

@@ -38,6 +38,8 @@ export function createDepthMixer(
   const kernel: MixKernel =
     (options.plain ? null : createWasmMixKernel(samples, rows * columns)) ??
     createMixKernel(samples, rows * columns);
+  // Planes are differences to air.
+  kernel.voxels.fill(plan.airValue);
   const held = new Map<number, Float32Array>();
   let next = 0;
   /** Slices that nothing is made of need not come. */
@@ -78,7 +80,6 @@ export function createDepthMixer(
         throw new KindredError("NOT_A_VOLUME", `${missing} slices of the volume are missing`);
       }
       const voxels = inAxesOf(plan, kernel.voxels, [samples, rows, columns]);
-      raise(voxels, plan.airValue);
       fillOutside(voxels, plan.axes, plan.resampling);
       return applySteps({ voxelsZyx: voxels, ...plan.grid }, plan.rest, true);
     },
@@ -91,8 +92,4 @@ function inAxesOf(plan: ReductionPlan, voxels: Float32Array, size: Triple): Floa
   const steps = [size[1] * size[2], size[2], 1];
   const step = plan.axisFrom.map((axis) => steps[axis]!) as unknown as Triple;
   return gather(voxels, 0, step, plan.grid.sizeVoxels) as Float32Array;
-}
-
-function raise(voxels: Float32Array, by: number): void {
-  for (let i = 0; i < voxels.length; i++) voxels[i]! += by;
 }

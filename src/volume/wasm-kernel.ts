@@ -66,8 +66,8 @@ interface Table {
   readonly start: number;
   readonly startEnd: number;
   readonly weight: number;
-  /** Of one output, or of four outputs along a row. */
-  readonly weightBytes: number;
+  /** Weights of one output. */
+  readonly tapBytes: number;
 }
 
 /** Tables that are kept in memory: those of a stack without shifts are used for every slice. */
@@ -86,7 +86,8 @@ export function createWasmPlaneKernel(rows: number, columns: number): PlaneKerne
   const values = arena.reserve(count * 4);
   const line = arena.reserve(columns * 4);
   const { convert, reduce } = arena.instantiate(module);
-  const space = createTableSpace(arena);
+  const rowsOf = rowTables(arena, columns * 4);
+  const columnsOf = columnTables(arena);
   let out = { at: 0, length: -1 };
   return {
     convert(from, conversion) {
@@ -102,13 +103,13 @@ export function createWasmPlaneKernel(rows: number, columns: number): PlaneKerne
     },
     reduce(y, x, to) {
       const outColumns = x.start.length;
-      const down = space.rows(y, columns * 4);
-      const along = space.columns(x);
+      const down = rowsOf(y);
+      const along = columnsOf(x);
       if (to.length > out.length) out = { at: arena.reserve(to.length * 4), length: to.length };
       reduce(
         ...[values, columns * 4, line],
-        ...[down.start, down.startEnd, down.weight, down.weightBytes],
-        ...[along.start, along.startEnd, along.weight, along.weightBytes],
+        ...[down.start, down.startEnd, down.weight, down.tapBytes],
+        ...[along.start, along.startEnd, along.weight, along.tapBytes * 4],
         ...[out.at, outColumns * 4],
       );
       to.set(new Float32Array(arena.memory.buffer, out.at, to.length));
@@ -129,64 +130,67 @@ function paddingOf(conversion: Conversion, least: number): [number, number] {
 }
 
 /** Writes weights into the memory once; the least recently made make room when there are many. */
-function createTableSpace(arena: Arena) {
+function tableSpace(
+  arena: Arena,
+  of: (w: AxisWeights) => { outputs: number; taps: number },
+  write: (w: AxisWeights, starts: Int32Array, weights: Float32Array) => void,
+): (w: AxisWeights) => Table {
   const tables = new Map<AxisWeights, Table>();
+  /** Room of tables that were given up, by size. */
   const free = new Map<string, Table[]>();
-  const shapes = new Map<AxisWeights, string>();
-  const keep = (w: AxisWeights, shape: string, weightCount: number, outputs: number): Table => {
-    const table = free.get(shape)?.pop() ?? tableOf(arena, weightCount, outputs);
+  return (w) => {
+    const known = tables.get(w);
+    if (known !== undefined) return known;
+    const [oldest] = tables;
+    if (oldest !== undefined && tables.size >= TABLES_MAX) {
+      tables.delete(oldest[0]);
+      const { outputs, taps } = of(oldest[0]);
+      const size = `${outputs} ${taps}`;
+      free.set(size, [...(free.get(size) ?? []), oldest[1]]);
+    }
+    const { outputs, taps } = of(w);
+    const reused = free.get(`${outputs} ${taps}`)?.pop();
+    const start = reused?.start ?? arena.reserve(outputs * 4);
+    const weight = reused?.weight ?? arena.reserve(outputs * taps * 4);
+    write(
+      w,
+      new Int32Array(arena.memory.buffer, start, outputs).fill(0),
+      new Float32Array(arena.memory.buffer, weight, outputs * taps).fill(0),
+    );
+    const table = { start, startEnd: start + outputs * 4, weight, tapBytes: taps * 4 };
     tables.set(w, table);
-    shapes.set(w, shape);
     return table;
   };
-  const makeRoom = () => {
-    const [oldest] = tables.keys();
-    if (tables.size < TABLES_MAX || oldest === undefined) return;
-    const shape = shapes.get(oldest)!;
-    free.set(shape, [...(free.get(shape) ?? []), tables.get(oldest)!]);
-    tables.delete(oldest);
-    shapes.delete(oldest);
-  };
-  return {
-    rows(w: AxisWeights, stride: number): Table {
-      const known = tables.get(w);
-      if (known !== undefined) return known;
-      makeRoom();
-      const outputs = w.start.length;
-      const table = keep(w, `rows ${outputs} ${w.taps}`, outputs * w.taps, outputs);
-      const made = { ...table, startEnd: table.start + outputs * 4, weightBytes: w.taps * 4 };
-      const starts = new Int32Array(arena.memory.buffer, table.start, outputs);
-      for (let o = 0; o < outputs; o++) starts[o] = w.start[o]! * stride;
-      new Float32Array(arena.memory.buffer, table.weight, w.weight.length).set(w.weight);
-      tables.set(w, made);
-      return made;
+}
+
+/** For the pass down the rows: offsets of rows, weights as they are. */
+function rowTables(arena: Arena, stride: number) {
+  return tableSpace(
+    arena,
+    (w) => ({ outputs: w.start.length, taps: w.taps }),
+    (w, starts, weights) => {
+      starts.set(w.start.map((from) => from * stride));
+      weights.set(w.weight);
     },
-    columns(w: AxisWeights): Table {
-      const known = tables.get(w);
-      if (known !== undefined) return known;
-      makeRoom();
-      const outputs = Math.ceil(w.start.length / 4) * 4;
-      const taps = Math.ceil(w.taps / 4) * 4;
-      const table = keep(w, `columns ${outputs} ${taps}`, outputs * taps, outputs);
-      const made = { ...table, startEnd: table.start + outputs * 4, weightBytes: taps * 16 };
-      const starts = new Int32Array(arena.memory.buffer, table.start, outputs).fill(0);
-      const weights = new Float32Array(arena.memory.buffer, table.weight, outputs * taps).fill(0);
+  );
+}
+
+/** For the pass along a row: outputs and taps in fours, the weights of four outputs together. */
+function columnTables(arena: Arena) {
+  const ofFours = (count: number) => Math.ceil(count / 4) * 4;
+  return tableSpace(
+    arena,
+    (w) => ({ outputs: ofFours(w.start.length), taps: ofFours(w.taps) }),
+    (w, starts, weights) => {
+      const taps = ofFours(w.taps);
       for (let o = 0; o < w.start.length; o++) {
         starts[o] = w.start[o]! * 4;
         const group = (o >> 2) * taps * 4 + (o & 3) * 4;
         for (let t = 0; t < w.taps; t++)
           weights[group + (t >> 2) * 16 + (t & 3)] = w.weight[o * w.taps + t]!;
       }
-      tables.set(w, made);
-      return made;
     },
-  };
-}
-
-function tableOf(arena: Arena, weightCount: number, outputs: number): Table {
-  const start = arena.reserve(outputs * 4);
-  const weight = arena.reserve(weightCount * 4);
-  return { start, startEnd: start, weight, weightBytes: 0 };
+  );
 }
 
 /**
