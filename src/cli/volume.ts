@@ -4,7 +4,11 @@ import { writeFile } from "node:fs/promises";
 import { isValidUid } from "../dicom/uids.ts";
 import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
-import { type ReconstructedVolume, viewFile } from "../pipeline/reconstruct-task.ts";
+import {
+  type ReconstructedVolume,
+  type ReconstructTask,
+  viewFile,
+} from "../pipeline/reconstruct-task.ts";
 import { createReconstructor, type Reconstructor } from "../pipeline/reconstructor.ts";
 import { findingLines, VERDICTS } from "../report/wording.ts";
 import { printable } from "./api.ts";
@@ -14,7 +18,7 @@ import { archiveFiles } from "./volume/archive-files.ts";
 import { bySeries, filesBelow, type SeriesFiles } from "./volume/dicom-files.ts";
 
 interface Wanted {
-  readonly slicesMin: number;
+  readonly rules: ReconstructTask["rules"];
   readonly ordinal: number | null;
   readonly png: string | undefined;
   readonly nifti: string | undefined;
@@ -55,7 +59,12 @@ export const volume: Command = {
     );
     if (found.series.length === 0)
       throw new KindredError("NOT_FOUND", `No DICOM images among ${found.ignored} files`);
-    const wanted = { slicesMin: config.series.slicesMin, ordinal: ordinalOf(ordinal), png, nifti };
+    const wanted = {
+      rules: { slicesMin: config.series.slicesMin, ...config.volume },
+      ordinal: ordinalOf(ordinal),
+      png,
+      nifti,
+    };
     const judged: Judged[] = [];
     const reconstructor = createReconstructor();
     try {
@@ -116,7 +125,7 @@ async function judge(
   try {
     const result = await reconstructor.run({
       paths: series.paths,
-      slicesMin: wanted.slicesMin,
+      rules: wanted.rules,
       outputs: [],
       views: {
         picture: wanted.png !== undefined,

@@ -28,7 +28,7 @@ export async function reconstructSeries(stage: StageOptions, at: SeriesRevision)
   await mkdir(join(stage.dataDir, "work"), { recursive: true, mode: 0o700 });
   const result = await stage.reconstructor.run({
     paths: instances.map((instance) => store.pathOf(instance.file_key)),
-    slicesMin: config.series.slicesMin,
+    rules: { slicesMin: config.series.slicesMin, ...config.volume },
     outputs: encoder.profiles().map((one) => ({
       profile: one.profile,
       tensorPrefix: tensorPrefix(stage.dataDir, at, one.bundleDigest, one.profile.id),

@@ -1,12 +1,13 @@
 /** What the reconstruction thread is asked, and what it answers: a series may make several volumes, or none. */
 import type { Profile } from "../encoder/manifest.ts";
+import type { VolumeRules } from "../volume/rules.ts";
 import type { VolumeVerdict } from "../volume/types.ts";
 
 export interface ReconstructTask {
   /** Part 10 files or bare data sets of one series. */
   readonly paths: readonly string[];
-  /** Fewest slices that make a volume. */
-  readonly slicesMin: number;
+  /** What is tolerated and corrected, as the site configured it. */
+  readonly rules: Partial<VolumeRules> & { readonly slicesMin: number };
   /** One tensor file for each profile and accepted volume, at {@link tensorFile}. */
   readonly outputs: readonly { readonly profile: Profile; readonly tensorPrefix: string }[];
   /** For people: a picture in the result, and NIfTI files. */

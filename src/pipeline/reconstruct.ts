@@ -5,6 +5,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { isDecodable } from "../dicom/pixels/codecs.ts";
+import { TRANSFER_SYNTAXES } from "../dicom/uids.ts";
 import { KindredError } from "../kernel/errors.ts";
 import { collidingSlices, splitSeries, type VolumeCandidate } from "../series/split-series.ts";
 import { finding, slicesText } from "../volume/findings.ts";
@@ -87,7 +88,7 @@ function judge(
   ];
   const examined = examineSlices(
     left.map((index) => frames[index]!.plane),
-    { ...task.rules, canDecode: isDecodable, findings: [...leftOut, ...findings] },
+    { ...task.rules, canDecode, findings: [...leftOut, ...findings] },
   );
   const { geometry, order } = examined;
   // What is left out of a volume is a correction of it.
@@ -99,6 +100,11 @@ function judge(
     geometry,
     slices: order.map((at) => ({ index: left[at]!, frame: frames[left[at]!]! })),
   };
+}
+
+function canDecode(transferSyntaxUid: string): boolean {
+  const isPlain = TRANSFER_SYNTAXES.get(transferSyntaxUid)?.isEncapsulated === false;
+  return isPlain || isDecodable(transferSyntaxUid);
 }
 
 function unreadableFinding(reasons: readonly string[]): VerdictFinding[] {

@@ -46,8 +46,7 @@ async function done(job: SliceJob): Promise<[SliceAnswer, ArrayBuffer[]]> {
 }
 
 function reducerOf(set: ReductionSet): PlaneReducer {
-  if (reducing?.id !== set.id)
-    reducing = { id: set.id, reducer: createPlaneReducer(set.plans) };
+  if (reducing?.id !== set.id) reducing = { id: set.id, reducer: createPlaneReducer(set.plans) };
   return reducing.reducer;
 }
 

@@ -3,8 +3,8 @@
  * be; a wrong rescale moves or stretches them. It is a warning only: a phantom or a bone alone may look odd and be right.
  */
 import { finding } from "./findings.ts";
-import { AIR_HU } from "./intensity.ts";
-import type { VerdictFinding } from "./types.ts";
+import { AIR_HU, type StoredValues, toHounsfield } from "./intensity.ts";
+import type { SlicePlane, VerdictFinding } from "./types.ts";
 
 const BIN_HU = 10;
 const BINS = 512;
@@ -73,6 +73,51 @@ export function judgeHistogram(counts: Uint32Array): VerdictFinding[] {
   if (Math.abs(softPeak) > SOFT_PEAK_HU_MAX)
     return suspect(softPeak, `The peak of soft tissue lies at ${softPeak} HU: ${why}.`);
   return [];
+}
+
+/** What is counted of the slices of a volume. */
+export interface HuCounts {
+  readonly histogram: Uint32Array;
+  /** Sampled voxels, and those of them that are below air and no padding. */
+  voxels: number;
+  below: number;
+}
+
+export function noCounts(): HuCounts {
+  return { histogram: new Uint32Array(BINS), voxels: 0, below: 0 };
+}
+
+/** Counts of one slice as it was stored; every 61st voxel counts, padding does not. */
+export function countStored(stored: StoredValues, slice: SlicePlane): HuCounts {
+  const counts = noCounts();
+  const sampled = sample(stored);
+  const voxels = new Float32Array(sampled.length);
+  counts.below = toHounsfield(sampled, slice, voxels, 0);
+  counts.voxels = voxels.length;
+  for (const hu of voxels) {
+    const bin = Math.floor((hu - AIR_HU) / BIN_HU);
+    counts.histogram[Math.max(0, Math.min(BINS - 1, bin))]!++;
+  }
+  return counts;
+}
+
+function sample(stored: StoredValues): StoredValues {
+  const sampled = new (stored.constructor as Int16ArrayConstructor)(
+    Math.ceil(stored.length / STRIDE),
+  );
+  for (let i = 0; i < sampled.length; i++) sampled[i] = stored[i * STRIDE]!;
+  return sampled;
+}
+
+export function addCounts(to: HuCounts, from: HuCounts): void {
+  for (let bin = 0; bin < BINS; bin++) to.histogram[bin]! += from.histogram[bin]!;
+  to.voxels += from.voxels;
+  to.below += from.below;
+}
+
+/** `HU_SUSPECT` and `OUTSIDE_CIRCLE`, see there. */
+export function judgeCounts(counts: HuCounts): VerdictFinding[] {
+  return [...judgeHistogram(counts.histogram), ...judgeOutside(counts.below, counts.voxels)];
 }
 
 /** @param belowCount - what `toHounsfield` returned, summed over the slices; `voxels` - of these slices */

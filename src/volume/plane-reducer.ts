@@ -1,7 +1,7 @@
 /** In-plane reduction: a slice as it was stored → the plane that each plan makes of it. Runs on any thread. */
 import { KindredError } from "../kernel/errors.ts";
 import { type AxisWeights, isWhole, shifted, turned } from "./axis-weights.ts";
-import type { StoredValues } from "./intensity.ts";
+import { AIR_HU, type StoredValues } from "./intensity.ts";
 import { type Conversion, createPlaneKernel, type PlaneKernel } from "./plane-kernel.ts";
 import { type PlaneAxis, pointwiseOf, type ReductionPlan } from "./reduction-plan.ts";
 import { weightsOf } from "./resample.ts";
@@ -86,7 +86,7 @@ function conversionOf(plan: ReductionPlan, intensity: SliceIntensity): Conversio
       multiply: intensity.rescaleSlope ?? 1,
       add: intensity.rescaleIntercept ?? 0,
     },
-    { op: "clipHu", min: -32768, max: 32767 },
+    { op: "clipHu", min: AIR_HU, max: 32767 },
     { op: "scale", multiply, add },
     { op: "clipHu", min: low, max: high },
     { op: "scale", multiply: 1, add: -plan.airValue },
