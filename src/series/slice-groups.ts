@@ -12,7 +12,7 @@ import {
   isSameSpacing,
   isSpacing,
 } from "../volume/slice-checks.ts";
-import { kindOf, type SliceKind } from "../volume/slice-kind.ts";
+import { isDerived, kindOf, type SliceKind } from "../volume/slice-kind.ts";
 import type { SlicePlane } from "../volume/types.ts";
 import { dot } from "../volume/vectors.ts";
 
@@ -74,7 +74,13 @@ export function groupSlices(
     else group.push(placed);
   }
   for (const group of groups) group.sort((a, b) => a.depthMm - b.depthMm);
-  groups.sort((a, b) => b.length - a.length || byUid(a[0]!.plane, b[0]!.plane));
+  // Of groups as large, the scanner's own slices first.
+  groups.sort(
+    (a, b) =>
+      b.length - a.length ||
+      Number(isDerived(a[0]!.plane)) - Number(isDerived(b[0]!.plane)) ||
+      byUid(a[0]!.plane, b[0]!.plane),
+  );
   return { groups, others, unplaced, scattered };
 }
 

@@ -27,6 +27,8 @@ import { added, dot, scaled, subtract } from "./vectors.ts";
 
 /** A head is positioned within this angle; above it the report says so. */
 const OBLIQUE_DEGREES_MIN = 10;
+/** Codes of images that are no slices at all. */
+const NO_SLICES = new Set(["LOCALIZER", "PROCESSED", "COLOR"]);
 /** Rows or columns of a grid that holds sheared slices. */
 const GRID_SIDE_MAX = 16_384;
 
@@ -58,18 +60,20 @@ export function examineSlices(
   const rules: VolumeRules = { ...DEFAULT_RULES, ...options };
   const canDecode = options.canDecode ?? isPlainSyntax;
   const told = options.findings ?? [];
-  const refusals: VerdictFinding[] = [];
+  if (slices.length > SLICES_MAX) {
+    const message = "The series has more slices than can be handled.";
+    return refused([finding("TOO_MANY_SLICES", slices.length, "1", message), ...told], [], null);
+  }
+  const refusals = checkSlices(slices, canDecode);
   // One slice has no distance to a next one, whatever the site allows.
   const slicesMin = Math.max(2, rules.slicesMin);
   if (slices.length < slicesMin) {
     const message = `A volume needs at least ${slicesMin} slices.`;
     refusals.push(finding("TOO_FEW_SLICES", slices.length, "1", message));
   }
-  if (slices.length > SLICES_MAX) {
-    const message = "The series has more slices than can be handled.";
-    return refused([finding("TOO_MANY_SLICES", slices.length, "1", message), ...told], [], null);
-  }
-  refusals.push(...checkSlices(slices, canDecode));
+  // Where a scout or a page lies says nothing about a stack.
+  if (refusals.some(({ code }) => NO_SLICES.has(code)))
+    return refused([...refusals, ...told], [], null);
   // Sums of floats depend on their order; by name it is always the same.
   const byName = slices.map((_, index) => index).sort((a, b) => byUid(slices[a]!, slices[b]!));
   const read = byName

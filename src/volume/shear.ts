@@ -77,7 +77,7 @@ export function judgeShear(
     const message = `Slices are shifted sideways against each other by up to ${rounded(worstMm)} mm.`;
     refusals.push(finding("SHIFTED_SLICES", worstMm, "mm", message));
   }
-  const text = `Slices are sheared by a gantry tilt of ${rounded(tiltDegrees)} degrees`;
+  const text = `Slices are sheared by ${tiltDegrees} degrees, as by a tilted gantry`;
   if (isTilted && tiltDegrees > rules.tiltDegreesMax) {
     const message = `${text}, more than can be corrected.`;
     refusals.push(finding("GANTRY_TILT", tiltDegrees, "deg", message));

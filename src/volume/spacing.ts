@@ -85,6 +85,7 @@ function onWholeSteps(
     { places, stepMm, planes: place + 1, refusals: [], corrections: [] },
     missing,
     Math.max(...steps) - 1,
+    `a gap of up to ${rounded(Math.max(...gaps))} mm where ${rounded(stepMm)} mm is usual`,
     rules,
   );
 }
@@ -130,7 +131,9 @@ function onFractions(
     refusals: [],
     corrections: [irregular],
   };
-  return missing === 0 ? spacing : withHoles(spacing, missing, Math.max(...holes), rules);
+  if (missing === 0) return spacing;
+  const why = "gaps much wider than those beside them";
+  return withHoles(spacing, missing, Math.max(...holes), why, rules);
 }
 
 /** Bridged if few enough are missing, else refused. */
@@ -138,18 +141,15 @@ function withHoles(
   spacing: Spacing,
   missing: number,
   longest: number,
+  why: string,
   rules: VolumeRules,
 ): Spacing {
-  const text = `${slicesText(missing)} ${missing === 1 ? "is" : "are"} missing`;
+  const text = `${slicesText(missing)} ${missing === 1 ? "is" : "are"} missing (${why})`;
   const whole = spacing.places.length + missing;
   const isFew = longest <= rules.missingRunMax && missing <= rules.missingPartMax * whole;
-  if (!isFew) {
-    const message = `${text}${missing > 1 ? `, up to ${longest} in one place` : ""}: too many to bridge.`;
-    const refusals = [finding("MISSING_SLICES", missing, "1", message)];
-    return { ...broken(spacing.places.length, refusals), stepMm: spacing.stepMm };
-  }
-  const message = `${text}; the gap was bridged from the slices beside it.`;
-  const bridged = finding("MISSING_SLICES", missing, "1", message);
+  const told = (end: string) => finding("MISSING_SLICES", missing, "1", `${text}${end}`);
+  if (!isFew) return broken(spacing.places.length, [told(": more than may be bridged.")]);
+  const bridged = told("; bridged from the slices beside.");
   return { ...spacing, corrections: [...spacing.corrections, bridged] };
 }
 

@@ -301,12 +301,12 @@ describe("splitting a series", () => {
     const scouts = series(2, 0, { imageType: LOCALIZER });
     expect(outcomes(scouts)[0]).to.deep.include({
       outcome: "refused",
-      codes: ["TOO_FEW_SLICES", "LOCALIZER"],
+      codes: ["LOCALIZER", "TOO_FEW_SLICES"],
     });
     const page = series(1, 0, { imageType: ["DERIVED", "SECONDARY"], positionLpsMm: undefined });
     expect(outcomes([...scouts, ...page])[0]!.codes).to.deep.equal([
-      "TOO_FEW_SLICES",
       "LOCALIZER",
+      "TOO_FEW_SLICES",
       "EXCLUDED_PROCESSED",
     ]);
     expect(outcomes(series(5, 0, { positionLpsMm: undefined }))[0]!.codes).to.deep.equal([

@@ -63,6 +63,22 @@ describe("Hounsfield units", () => {
     expect([...target]).to.deep.equal([-1024, -1024, 0, 40, 3000]);
   });
 
+  it("take padding as it is stored, also above the bits that are used", () => {
+    const target = new Int16Array(3);
+    // 63536 is -2000 in 16 bits, in a slice that says it uses 12 of them.
+    const odd = plane(0, { paddingValue: 63536, bitsStored: 12, highBit: 11 });
+    toHounsfield(Uint16Array.of(63536, 0, 1064), odd, target, 0);
+    expect([...target]).to.deep.equal([-1024, -1024, 40]);
+  });
+
+  it("hold air where a padding is stated in HU instead of stored values", () => {
+    const target = new Int16Array(3);
+    const wrong = plane(0, { paddingValue: -2000, isSigned: true });
+    const below = toHounsfield(Int16Array.of(-976, 24, 1064), wrong, target, 0);
+    expect([...target]).to.deep.equal([-1024, -1000, 40]);
+    expect(below).to.equal(1);
+  });
+
   it("are clamped, not wrapped", () => {
     const target = new Int16Array(2);
     toHounsfield(
