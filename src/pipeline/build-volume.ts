@@ -71,7 +71,7 @@ export async function buildVolume(
       // Without one slice the rest is only decoded to find others that fail: its planes would wait in vain.
       isBroken ||= answer === undefined;
       if (answer === undefined || isBroken) return;
-      mixers.forEach((mixer, i) => mixer.add(k, answer.planes![i]!));
+      for (const [i, mixer] of mixers.entries()) mixer.add(k, answer.planes![i]!);
       if (answer.stored !== undefined) builder?.addSlice(k, answer.stored);
       addCounts(counts, answer.counts!);
     },
