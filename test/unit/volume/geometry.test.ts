@@ -8,6 +8,16 @@ const options = { slicesMin: 4 };
 const codesOf = (slices: readonly SlicePlane[]) =>
   examineSlices(slices, options).verdict.findings.map(({ code }) => code);
 
+/** Lengths of runs of neighbouring numbers. */
+function longestRuns(numbers: readonly number[]): number[] {
+  const runs: number[] = [];
+  for (const [i, one] of [...numbers].sort((a, b) => a - b).entries()) {
+    if (i > 0 && numbers.includes(one - 1)) runs.push(runs.pop()! + 1);
+    else runs.push(1);
+  }
+  return runs;
+}
+
 describe("the judge of a series", () => {
   it("accepts a plain stack and says where it lies", () => {
     const { verdict, geometry, order } = examineSlices(stack(8), options);
@@ -149,6 +159,33 @@ describe("the judge of a series", () => {
     }
     const strict = { ...options, missingRunMax: 0 };
     expect(examineSlices(without(20), strict).verdict.outcome).to.equal("refused");
+  });
+
+  it("counts what was dropped, or refuses: never takes a stack with holes as it is", () => {
+    const count = 60;
+    const drops = fc.uniqueArray(fc.integer({ min: 1, max: count - 2 }), {
+      minLength: 1,
+      maxLength: 20,
+    });
+    fc.assert(
+      fc.property(drops, fc.double({ min: 0.4, max: 9, noNaN: true }), (gone, stepMm) => {
+        const left = stack(count, (k) => ({ positionLpsMm: [7, -3, k * stepMm] })).filter(
+          (_, k) => !gone.includes(k),
+        );
+        const { verdict, geometry, order } = examineSlices(left, options);
+        const codes = verdict.findings.map(({ code }) => code);
+        const longest = Math.max(...longestRuns(gone));
+        const isFew = longest <= 2 && gone.length <= 0.05 * count;
+        expect(verdict.outcome === "ok", `${gone}`).to.equal(false);
+        if (isFew) expect(verdict.outcome).to.equal("corrected");
+        if (codes.includes("MISSING_SLICES") && !codes.includes("IRREGULAR_SPACING"))
+          expect(verdict.findings[0]!.value).to.equal(gone.length);
+        if (geometry === null) return;
+        for (const [k, { z }] of geometry.placements.entries())
+          expect(z * geometry.spacingMm[0]).to.be.closeTo(left[order[k]!]!.positionLpsMm![2], 0.02);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it("does not call rounded positions irregular, whatever the step", () => {
