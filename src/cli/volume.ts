@@ -1,8 +1,9 @@
 /** `kindred volume`: what becomes of a series as a volume, for people to look at. */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { isValidUid } from "../dicom/uids.ts";
-import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
+import { codeOf, type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import {
   type ReconstructedVolume,
@@ -31,6 +32,8 @@ interface Judged extends SeriesFiles {
 }
 
 const ORDINAL_MAX = 100_000;
+/** A series of another modality: no error, but no volume either. */
+const NOT_CT = "NOT_CT";
 
 export const volume: Command = {
   name: "volume",
@@ -49,6 +52,8 @@ export const volume: Command = {
       throw new KindredError("USAGE", "--nifti wants a name that ends in .nii or .nii.gz");
     if (png !== undefined && !png.endsWith(".png"))
       throw new KindredError("USAGE", "--png wants a name that ends in .png");
+    const chosen = ordinalOf(ordinal);
+    for (const path of [png, nifti]) requireFolder(path);
     const config = parsed.config();
     const source = parsed.positionals[0]!;
     const isFolder = existsSync(source);
@@ -61,7 +66,7 @@ export const volume: Command = {
       throw new KindredError("NOT_FOUND", `No DICOM images among ${found.ignored} files`);
     const wanted = {
       rules: { slicesMin: config.series.slicesMin, ...config.volume },
-      ordinal: ordinalOf(ordinal),
+      ordinal: chosen,
       png,
       nifti,
     };
@@ -98,14 +103,29 @@ function ordinalOf(text: string | undefined): number | null {
   return value;
 }
 
-/** 0 when there is a volume, or the one that was asked for. */
+/** @throws KindredError `USAGE` when a file cannot be written because its folder is not there */
+function requireFolder(path: string | undefined): void {
+  if (path !== undefined && !existsSync(dirname(path)))
+    throw new KindredError("USAGE", `There is no folder ${dirname(path)} to write to`);
+}
+
+/** 0 when there is a volume, or the one that was asked for, and nothing broke. */
 function exitOf(judged: readonly Judged[], { ordinal }: Wanted): number {
+  const refused = STATUSES.NOT_A_VOLUME.exit;
+  const broken = judged
+    .map(({ error }) => (error?.code === undefined ? refused : exitOfCode(error.code)))
+    .find((exit) => exit !== refused);
+  if (broken !== undefined) return broken;
   const isMade = judged.some(({ volumes }) =>
     volumes.some(
       (one) => one.verdict.outcome !== "refused" && (ordinal === null || one.ordinal === ordinal),
     ),
   );
-  return isMade ? 0 : STATUSES.NOT_A_VOLUME.exit;
+  return isMade ? 0 : refused;
+}
+
+function exitOfCode(code: string): number {
+  return code === NOT_CT ? STATUSES.NOT_A_VOLUME.exit : STATUSES[code as ErrorCode].exit;
 }
 
 /** @param index - of the series: files of a second one get another name */
@@ -118,7 +138,7 @@ async function judge(
   if (series.modality !== "CT") {
     const modality = printable(series.modality) || "(none)";
     const message = `Modality ${modality} is not made into a volume.`;
-    return { ...series, volumes: [], error: { code: "NOT_CT", message } };
+    return { ...series, volumes: [], error: { code: NOT_CT, message } };
   }
   const named = (path: string) => (index === 0 ? path : viewFile(path, `series${index + 1}`));
   const { ordinal } = wanted;
