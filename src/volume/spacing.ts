@@ -109,10 +109,8 @@ function onFractions(
     smallest < GAP_RATIO_MIN * usualMm ||
     steps + 1 > PLANES_PER_SLICE_MAX * depthsMm.length;
   const text = `The distance between slices changes: from ${rounded(smallest)} to ${rounded(largest)} mm, where ${rounded(usualMm)} mm is usual`;
-  if (isTooUneven) {
-    const irregular = finding("IRREGULAR_SPACING", largest, "mm", `${text}.`);
-    return broken(depthsMm.length, [irregular]);
-  }
+  const reason = finding("IRREGULAR_SPACING", largest, "mm", `${text}.`);
+  if (isTooUneven) return broken(depthsMm.length, [reason]);
   const irregular = finding(
     "IRREGULAR_SPACING",
     largest,
@@ -133,7 +131,11 @@ function onFractions(
   };
   if (missing === 0) return spacing;
   const why = "gaps much wider than those beside them";
-  return withHoles(spacing, missing, Math.max(...holes), why, rules);
+  const bridged = withHoles(spacing, missing, Math.max(...holes), why, rules);
+  // The number of holes alone would hide that the spacing is not known for sure.
+  return bridged.refusals.length === 0
+    ? bridged
+    : { ...bridged, refusals: [...bridged.refusals, reason] };
 }
 
 /** Bridged if few enough are missing, else refused. */
