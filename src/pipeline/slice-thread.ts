@@ -38,7 +38,9 @@ async function done(job: SliceJob): Promise<[SliceAnswer, ArrayBuffer[]]> {
     return [{ digest: createHash("sha256").update(bytes).digest("hex") }, []];
   }
   const { k, set } = job;
-  const planes = reducerOf(set).reduce(k, stored, job.frame.plane);
+  // For the native volume alone nothing is reduced.
+  const isReduced = set.plans.length > 0;
+  const planes = isReduced ? reducerOf(set).reduce(k, stored, job.frame.plane) : [];
   const moved = planes.map((plane) => plane.buffer as ArrayBuffer);
   const counts = countStored(stored, job.frame.plane);
   if (!set.wantsStored) return [{ planes, counts }, moved];
