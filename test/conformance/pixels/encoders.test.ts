@@ -147,8 +147,8 @@ describe("pixels that other encoders made", function () {
       requireTool(this, tool);
       requireTool(this, decoder);
       for (const { path, header } of originals) {
-        // dcmcjpls refuses to code signed pixels with loss.
-        if (tool === "dcmcjpls" && header.planes[0]!.isSigned) continue;
+        // dcmcjpls refuses to code signed pixels with loss; gdcmconv finds no way to mark the unsigned files as derived.
+        if (tool !== "dcmcjpeg" && header.planes[0]!.isSigned !== (tool === "gdcmconv")) continue;
         const encoded = encode(tool, options, path);
         const decoded = await framesOf(encode(decoder, decoderOptions, encoded));
         const { frames } = await framesOf(encoded);
