@@ -94,9 +94,10 @@ export const IMAGE_TYPE_VALUES_MAX = 16;
 
 function frameType(item: DataSet): Partial<FrameAttributes> {
   const imageType = item.strings(TAG.FrameType).slice(0, IMAGE_TYPE_VALUES_MAX);
+  const presentation = item.string(TAG.PixelPresentation);
   return {
     ...(imageType.length === 0 ? {} : { imageType }),
-    isSupplementalColor: isColor(item.string(TAG.PixelPresentation)),
+    ...(presentation ? { isSupplementalColor: isColor(presentation) } : {}),
   };
 }
 

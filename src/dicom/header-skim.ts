@@ -218,8 +218,10 @@ export class HeaderSkim {
     try {
       return this.#items(tag, { ...scope, isOpenEnded: false });
     } catch (error) {
-      if (!(error instanceof KindredError) || this.#count > ELEMENTS_MAX) throw error;
-      if (scope.depth === 0) this.header.delete(tag);
+      // Within an item it may be what a frame states in place of the shared: then nothing of the whole is believed.
+      const isLost = scope.depth > 0 || this.#count > ELEMENTS_MAX;
+      if (isLost || !(error instanceof KindredError)) throw error;
+      this.header.delete(tag);
       return undefined;
     } finally {
       this.#encoding = outside;

@@ -21,6 +21,11 @@ export class InflatedBytes {
     this.#readInput = readInput;
   }
 
+  /** The deflated stream was inflated to its end, and was not broken. */
+  get isWhole(): boolean {
+    return this.#inflate.state === "done";
+  }
+
   /** Inflated so far; all when a read gave fewer bytes than asked for. */
   async sizeBytes(): Promise<number> {
     return this.#inflatedBytes;

@@ -64,13 +64,19 @@ async function readHeader(file: FileBytes): Promise<SliceFileHeader> {
     },
   });
   const isDeflated = syntax?.isDeflated === true;
-  const bytes = isDeflated
+  const inflated = isDeflated
     ? new InflatedBytes((at, count) => file.read(dataSetOffset + at, count))
-    : file;
+    : undefined;
+  const bytes = inflated ?? file;
   const start = isDeflated ? 0 : dataSetOffset;
   const window = isDeflated ? await bytes.read(0, WINDOW_BYTES) : first.subarray(start);
   const isLast = (isDeflated ? window : first).length < WINDOW_BYTES;
   const found = await walk(skim, bytes, start, { window, isLast });
+  if (found === undefined && inflated?.isWhole === false)
+    throw new KindredError(
+      "DATASET_UNREADABLE",
+      "The deflated data set ends before its Pixel Data",
+    );
   const { header } = skim;
   if (!header.has(TAG.PerFrameFunctionalGroupsSequence)) frames.length = 0;
   const availableBytes = await pixelBytes(found, isDeflated ? undefined : file);
