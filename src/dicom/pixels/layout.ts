@@ -1,6 +1,6 @@
 /** What the header says of a frame's pixels, and how an unreadable one is named. PS3.3 C.7.6.3, PS3.5 8.1.1. */
 import { KindredError } from "../../kernel/errors.ts";
-import { TRANSFER_SYNTAXES } from "../uids.ts";
+import { isValidUid, TRANSFER_SYNTAXES } from "../uids.ts";
 
 export interface PixelLayout {
   readonly rows: number;
@@ -47,7 +47,11 @@ export function unreadable(why: string, cause?: unknown): KindredError {
   return new KindredError("DATASET_UNREADABLE", why, cause === undefined ? {} : { cause });
 }
 
-/** "JPEG Lossless SV1", or the UID of a syntax that has no name here. */
+/** "JPEG Lossless SV1", or the UID of a syntax that has no name here; nothing else of what a file says. */
 export function syntaxName(transferSyntaxUid: string): string {
-  return TRANSFER_SYNTAXES.get(transferSyntaxUid)?.name ?? `transfer syntax ${transferSyntaxUid}`;
+  const { name } = TRANSFER_SYNTAXES.get(transferSyntaxUid) ?? {};
+  if (name !== undefined) return name;
+  return isValidUid(transferSyntaxUid)
+    ? `transfer syntax ${transferSyntaxUid}`
+    : "An unknown transfer syntax";
 }
