@@ -1,9 +1,9 @@
 /**
  * Header facts of an image file, of which only the beginning is read, never the Pixel Data. PS3.10 7, PS3.5 Annex A.
  */
-import { type FileHandle, open } from "node:fs/promises";
 import { KindredError } from "../kernel/errors.ts";
 import type { DataSet } from "./data-set.ts";
+import { FileBytes } from "./file-bytes.ts";
 import type { FrameAttributes } from "./functional-groups.ts";
 import { readFunctionalGroups } from "./functional-groups.ts";
 import { HeaderSkim } from "./header-skim.ts";
@@ -40,16 +40,16 @@ const FRAGMENT_BYTES_MIN = 8;
  * its Pixel Data, or has more frames than are read
  */
 export async function readSliceFile(path: string): Promise<SliceFileHeader> {
-  const file = await open(path, "r").catch(notOpened);
+  const file = await FileBytes.open(path).catch(notOpened);
   try {
-    return await readHeader(new FileBytes(file));
+    return await readHeader(file);
   } finally {
     await file.close();
   }
 }
 
 async function readHeader(file: FileBytes): Promise<SliceFileHeader> {
-  const first = await file.read(0, WINDOW_BYTES);
+  const first = await file.readUpTo(0, WINDOW_BYTES);
   const { dataSetOffset, transferSyntaxUid } = decodeFileMeta(first);
   const syntax = TRANSFER_SYNTAXES.get(transferSyntaxUid);
   const frames: Partial<FrameAttributes>[] = [];
@@ -65,9 +65,12 @@ async function readHeader(file: FileBytes): Promise<SliceFileHeader> {
   });
   const isDeflated = syntax?.isDeflated === true;
   const inflated = isDeflated
-    ? new InflatedBytes((at, count) => file.read(dataSetOffset + at, count))
+    ? new InflatedBytes((at, count) => file.readUpTo(dataSetOffset + at, count))
     : undefined;
-  const bytes = inflated ?? file;
+  const bytes: Bytes = inflated ?? {
+    sizeBytes: async () => file.size,
+    read: (at, count) => file.readUpTo(at, count),
+  };
   const start = isDeflated ? 0 : dataSetOffset;
   const window = isDeflated ? await bytes.read(0, WINDOW_BYTES) : first.subarray(start);
   const isLast = (isDeflated ? window : first).length < WINDOW_BYTES;
@@ -79,7 +82,7 @@ async function readHeader(file: FileBytes): Promise<SliceFileHeader> {
     );
   const { header } = skim;
   if (!header.has(TAG.PerFrameFunctionalGroupsSequence)) frames.length = 0;
-  const availableBytes = await pixelBytes(found, isDeflated ? undefined : file);
+  const availableBytes = pixelBytes(found, isDeflated ? undefined : file.size);
   return {
     transferSyntaxUid,
     planes: framePlanes(header, transferSyntaxUid, frames, framesIn(header, availableBytes)),
@@ -122,14 +125,14 @@ async function walk(
 }
 
 /** Bytes of Pixel Data that there are; undefined when there are none. */
-async function pixelBytes(
+function pixelBytes(
   found: Found | undefined,
-  file: FileBytes | undefined,
-): Promise<{ readonly bytes: number; readonly isEncapsulated: boolean } | undefined> {
+  fileBytes: number | undefined,
+): { readonly bytes: number; readonly isEncapsulated: boolean } | undefined {
   if (found === undefined) return undefined;
   const isEncapsulated = found.length === undefined;
-  if (file === undefined) return { bytes: found.length ?? 0, isEncapsulated };
-  const left = (await file.sizeBytes()) - found.offset;
+  if (fileBytes === undefined) return { bytes: found.length ?? 0, isEncapsulated };
+  const left = fileBytes - found.offset;
   return { bytes: Math.min(found.length ?? left, left), isEncapsulated };
 }
 
@@ -158,43 +161,8 @@ interface Bytes {
   read(at: number, count: number): Promise<Uint8Array>;
 }
 
-class FileBytes implements Bytes {
-  readonly #file: FileHandle;
-  #sizeBytes: number | undefined;
-
-  constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  async sizeBytes(): Promise<number> {
-    this.#sizeBytes ??= (await this.#file.stat()).size;
-    return this.#sizeBytes;
-  }
-
-  async read(at: number, count: number): Promise<Uint8Array> {
-    // The first window is always wanted; more is not allocated than there is.
-    const wanted = at === 0 ? count : Math.min(count, Math.max(0, (await this.sizeBytes()) - at));
-    const bytes = Buffer.allocUnsafeSlow(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const { bytesRead } = await this.#file
-        .read(bytes, filled, wanted - filled, at + filled)
-        .catch(notRead);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return bytes.subarray(0, filled);
-  }
-}
-
 function notOpened(error: NodeJS.ErrnoException): never {
   throw new KindredError("NOT_FOUND", `The file cannot be opened (${error.code ?? "?"})`, {
-    cause: error,
-  });
-}
-
-function notRead(error: NodeJS.ErrnoException): never {
-  throw new KindredError("DATASET_UNREADABLE", `The file cannot be read (${error.code ?? "?"})`, {
     cause: error,
   });
 }

@@ -4,7 +4,7 @@ import { inputTensor, preprocess } from "../encoder/preprocess.ts";
 import { createVolumeBuilder } from "../volume/assemble.ts";
 import { createDepthMixer } from "../volume/depth-mixer.ts";
 import { addCounts, judgeCounts, noCounts } from "../volume/histogram.ts";
-import { planReduction, type ReductionPlan, slicesNeeded } from "../volume/reduction-plan.ts";
+import { planReduction, type ReductionPlan } from "../volume/reduction-plan.ts";
 import type { VolumeStep } from "../volume/steps.ts";
 import type { CtVolume, StackGeometry, VerdictFinding } from "../volume/types.ts";
 import type { ScannedFrame } from "./scan-files.ts";
@@ -60,10 +60,8 @@ export async function buildVolume(
   const mixers = folded.map((plan) => createDepthMixer(plan));
   const counts = noCounts();
   let isBroken = false;
-  const needed = wantsNative ? null : slicesNeeded(folded);
-  const jobs = frames
-    .map((frame, k) => ({ frame, k }))
-    .filter(({ k }) => needed === null || needed[k]);
+  // Every slice is read, also one that no model makes anything of: the verdict does not depend on who asks for it.
+  const jobs = frames.map((frame, k) => ({ frame, k }));
   const reasons = await threads.reduce(
     jobs,
     { plans: folded.map(shared), wantsStored: wantsNative },

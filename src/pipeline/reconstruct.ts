@@ -3,9 +3,8 @@
  * volume are made by slice threads and mixed here. Slices that cannot be decoded are left out, and what remains is judged
  * again: a gap that they leave is bridged or refused like any other.
  */
-import { writeFile } from "node:fs/promises";
-import { isDecodable } from "../dicom/pixels/codecs.ts";
-import { TRANSFER_SYNTAXES } from "../dicom/uids.ts";
+import { rm, writeFile } from "node:fs/promises";
+import { canReadFrames } from "../dicom/pixels/frame-source.ts";
 import { KindredError } from "../kernel/errors.ts";
 import { collidingSlices, splitSeries, type VolumeCandidate } from "../series/split-series.ts";
 import { finding, slicesText } from "../volume/findings.ts";
@@ -24,7 +23,7 @@ import {
 } from "./reconstruct-task.ts";
 import { type ScannedFrame, scanFiles } from "./scan-files.ts";
 import type { SliceThreads } from "./slice-threads.ts";
-import { volumePicture, writeNifti } from "./volume-views.ts";
+import { niftiPath, volumePicture, writeNifti } from "./volume-views.ts";
 
 /** What one round finds unreadable is left out of the next; a third one finds nothing new unless the disk gives way. */
 const ROUNDS_MAX = 4;
@@ -58,8 +57,21 @@ export async function reconstruct(
       if (volume !== null) volumes.push(volume);
     }
     if (lost.size === lostBefore) return { volumes };
+    // In the next round a volume may have another ordinal, or be refused.
+    await removeFiles(task, volumes);
   }
   throw new KindredError("DATASET_UNREADABLE", [...lost.values()].at(-1)!);
+}
+
+async function removeFiles(
+  { outputs, views }: ReconstructTask,
+  volumes: readonly ReconstructedVolume[],
+): Promise<void> {
+  for (const { ordinal } of volumes) {
+    for (const { tensorPrefix } of outputs)
+      await rm(tensorFile(tensorPrefix, ordinal), { force: true });
+    if (views?.nifti !== undefined) await rm(niftiPath(views.nifti, ordinal), { force: true });
+  }
 }
 
 const NO_SLICES: VolumeCandidate = { indices: [], label: "", findings: [] };
@@ -88,7 +100,7 @@ function judge(
   ];
   const examined = examineSlices(
     left.map((index) => frames[index]!.plane),
-    { ...task.rules, canDecode, findings: [...leftOut, ...findings] },
+    { ...task.rules, canDecode: canReadFrames, findings: [...leftOut, ...findings] },
   );
   const { geometry, order } = examined;
   // What is left out of a volume is a correction of it.
@@ -100,11 +112,6 @@ function judge(
     geometry,
     slices: order.map((at) => ({ index: left[at]!, frame: frames[left[at]!]! })),
   };
-}
-
-function canDecode(transferSyntaxUid: string): boolean {
-  const isPlain = TRANSFER_SYNTAXES.get(transferSyntaxUid)?.isEncapsulated === false;
-  return isPlain || isDecodable(transferSyntaxUid);
 }
 
 function unreadableFinding(reasons: readonly string[]): VerdictFinding[] {

@@ -15,6 +15,8 @@ let reducing: { readonly id: number; readonly reducer: PlaneReducer } | undefine
 /** Jobs are done in the order they came in. */
 let tail: Promise<void> = Promise.resolve();
 
+parentPort?.postMessage({ isReady: true } satisfies PoolReply<SliceAnswer>);
+
 parentPort?.on("message", ({ call, job }: PoolRequest<SliceJob>) => {
   tail = tail.then(async () => {
     try {

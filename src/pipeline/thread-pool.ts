@@ -14,8 +14,9 @@ export interface PoolRequest<Job> {
   readonly job: Job;
 }
 
-/** What a thread answers, in the order of the requests. */
+/** What a thread says: that it is loaded, then its answers in the order of the requests. */
 export type PoolReply<Result> =
+  | { readonly isReady: true }
   | { readonly call: number; readonly result: Result }
   | {
       readonly call: number;
@@ -27,7 +28,7 @@ export type PoolReply<Result> =
 export interface ThreadPool<Job, Result> {
   /**
    * @throws KindredError of the job; `DATASET_UNREADABLE` when the job took too long or its thread died under it;
-   *   `UNAVAILABLE` when the pool was stopped
+   *   `UNAVAILABLE` when no thread could be started, which is not the job's fault, or when the pool was stopped
    */
   run(job: Job): Promise<Result>;
   /** Ends all threads; the next job starts new ones. */
@@ -56,6 +57,7 @@ interface Thread<Job, Result> {
   readonly worker: Worker;
   /** The first is at work. */
   readonly calls: Call<Job, Result>[];
+  isReady: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -74,7 +76,7 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
     });
     // Whoever waits for a job holds the process; an idle thread does not.
     worker.unref();
-    const thread: Thread<Job, Result> = { worker, calls: [], timer: undefined };
+    const thread: Thread<Job, Result> = { worker, calls: [], isReady: false, timer: undefined };
     worker.on("message", (reply: PoolReply<Result>) => answered(thread, reply));
     worker.once("error", (error) => lost(thread, messageOf(error)));
     worker.once("exit", (code) => lost(thread, `it ended with ${code}`));
@@ -93,7 +95,12 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
   };
 
   const answered = (thread: Thread<Job, Result>, reply: PoolReply<Result>) => {
-    if (!threads.has(thread) || thread.calls[0]?.number !== reply.call) return;
+    if (!threads.has(thread)) return;
+    if ("isReady" in reply) {
+      thread.isReady = true;
+      return begin(thread);
+    }
+    if (thread.calls[0]?.number !== reply.call) return;
     const call = thread.calls.shift()!;
     if ("result" in reply) call.resolve(reply.result);
     else call.reject(new KindredError(asCode(reply.error.code), reply.error.message));
@@ -105,9 +112,10 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
   /** The job at work is at fault; the one behind it is not. */
   const lost = (thread: Thread<Job, Result>, why: string) => {
     if (!threads.has(thread)) return;
-    thread.calls
-      .shift()
-      ?.reject(new KindredError("DATASET_UNREADABLE", `Decoding was given up: ${why}`));
+    const fault = thread.isReady
+      ? new KindredError("DATASET_UNREADABLE", `Decoding was given up: ${why}`)
+      : new KindredError("UNAVAILABLE", `A decoding thread could not be started: ${why}`);
+    thread.calls.shift()?.reject(fault);
     discard(thread);
     dispatch();
   };

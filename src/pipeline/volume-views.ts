@@ -27,6 +27,11 @@ export function volumePicture(volume: CtVolume, { ordinal, label, verdict }: Vie
   ]);
 }
 
+/** Where the NIfTI file of a volume goes. */
+export function niftiPath(wanted: NonNullable<ViewsWanted["nifti"]>, ordinal: number): string {
+  return wanted.ordinal === null ? niftiFile(wanted.path, ordinal) : wanted.path;
+}
+
 /** Writes the NIfTI file when it is wanted of this volume; what a failure leaves of it is removed. */
 export async function writeNifti(
   volume: CtVolume,
@@ -34,7 +39,7 @@ export async function writeNifti(
   wanted: ViewsWanted["nifti"],
 ): Promise<void> {
   if (wanted === undefined || (wanted.ordinal !== null && wanted.ordinal !== ordinal)) return;
-  const path = wanted.ordinal === null ? niftiFile(wanted.path, ordinal) : wanted.path;
+  const path = niftiPath(wanted, ordinal);
   const partial = `${path}.partial`;
   const file = createWriteStream(partial);
   try {

@@ -26,25 +26,6 @@ const SOFT_PART_MIN = 0.01;
 const DENSE_PART_MAX = 0.2;
 const OUTSIDE_PART_MIN = 0.001;
 
-/** Counts by 10 HU from −1024; what is above the last bin is in it. */
-export interface HuHistogram {
-  readonly counts: Uint32Array;
-  /** Adds one slice or any part of a volume, HU; every 61st voxel counts. */
-  add(voxels: ArrayLike<number>): void;
-}
-
-export function createHistogram(): HuHistogram {
-  const counts = new Uint32Array(BINS);
-  return { counts, add: (voxels) => count(voxels, counts) };
-}
-
-function count(voxels: ArrayLike<number>, counts: Uint32Array): void {
-  for (let i = 0; i < voxels.length; i += STRIDE) {
-    const bin = Math.floor((voxels[i]! - AIR_HU) / BIN_HU);
-    counts[Math.max(0, Math.min(BINS - 1, bin))]!++;
-  }
-}
-
 /**
  * @param counts - of a histogram
  * @returns `HU_SUSPECT` with the HU of the peak that is not where it must be; nothing for an empty histogram
@@ -77,6 +58,7 @@ export function judgeHistogram(counts: Uint32Array): VerdictFinding[] {
 
 /** What is counted of the slices of a volume. */
 export interface HuCounts {
+  /** By 10 HU from −1024; what is above the last bin is in it. */
   readonly histogram: Uint32Array;
   /** Sampled voxels, and those of them that are below air and no padding. */
   voxels: number;
@@ -87,7 +69,7 @@ export function noCounts(): HuCounts {
   return { histogram: new Uint32Array(BINS), voxels: 0, below: 0 };
 }
 
-/** Counts of one slice as it was stored; every 61st voxel counts, padding does not. */
+/** Counts of one slice as it was stored: every 61st voxel, padding as air. */
 export function countStored(stored: StoredValues, slice: SlicePlane): HuCounts {
   const counts = noCounts();
   const sampled = sample(stored);
@@ -96,15 +78,14 @@ export function countStored(stored: StoredValues, slice: SlicePlane): HuCounts {
   counts.voxels = voxels.length;
   for (const hu of voxels) {
     const bin = Math.floor((hu - AIR_HU) / BIN_HU);
-    counts.histogram[Math.max(0, Math.min(BINS - 1, bin))]!++;
+    counts.histogram[Math.min(BINS - 1, bin)]!++;
   }
   return counts;
 }
 
 function sample(stored: StoredValues): StoredValues {
-  const sampled = new (stored.constructor as Int16ArrayConstructor)(
-    Math.ceil(stored.length / STRIDE),
-  );
+  const length = Math.ceil(stored.length / STRIDE);
+  const sampled = stored instanceof Int16Array ? new Int16Array(length) : new Uint16Array(length);
   for (let i = 0; i < sampled.length; i++) sampled[i] = stored[i * STRIDE]!;
   return sampled;
 }

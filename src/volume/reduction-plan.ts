@@ -134,14 +134,6 @@ export function isOneToOne({ sizeVoxels, placements }: StackGeometry): boolean {
   );
 }
 
-/** True for each slice that has a part in at least one of the reduced volumes; the others need not be read. */
-export function slicesNeeded(plans: readonly ReductionPlan[]): boolean[] {
-  const slices = plans[0]?.slices ?? 0;
-  return Array.from({ length: slices }, (_, k) =>
-    plans.some(({ depth }) => depth.from[k + 1]! > depth.from[k]!),
-  );
-}
-
 function gridOf({ placements: _, ...grid }: StackGeometry): Omit<CtVolume, "voxelsZyx"> {
   return grid;
 }

@@ -4,6 +4,7 @@
  * scale and is normalized at the edges, as torch does.
  */
 import { KindredError } from "../kernel/errors.ts";
+import { assertAxes } from "./axes.ts";
 import { type AxisWeights, axisWeights } from "./axis-weights.ts";
 import {
   type AxisSampling,
@@ -112,6 +113,7 @@ export function orientationOf(old: Omit<CtVolume, "voxelsZyx">, wanted: string):
     originLps,
     axesZyx: turned((axis, sign) => scaled(axesZyx[axis]!, sign)),
   };
+  assertAxes(grid, wanted);
   return { from, isFlipped, grid };
 }
 

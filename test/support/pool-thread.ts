@@ -12,6 +12,7 @@ export interface PoolAnswer {
   readonly threadId: number;
 }
 
+parentPort?.postMessage({ isReady: true } satisfies PoolReply<PoolAnswer>);
 parentPort?.on("message", ({ call, job }: PoolRequest<PoolJob>) => {
   const reply = (answer: PoolReply<PoolAnswer>) => parentPort?.postMessage(answer);
   const error = { code: "DATASET_UNREADABLE", message: `job ${job.value}` };

@@ -7,9 +7,9 @@ import { decodeFileMeta } from "../../src/dicom/part10.ts";
 import { TAG } from "../../src/dicom/tags.ts";
 import { TRANSFER_SYNTAXES, UID } from "../../src/dicom/uids.ts";
 import type { BulkInstance } from "../../src/dimse/bulk-sender.ts";
+import { SHARED_DATA } from "./shared-data.ts";
 
-export const sharedData =
-  process.env.KINDRED_TEST_DATA ?? new URL("../../../shared/data/", import.meta.url).pathname;
+export const sharedData = SHARED_DATA;
 
 /**
  * Most of the files have one SOP Instance UID. It is replaced by another of the same length, so that every other byte

@@ -3,6 +3,7 @@
  * tables are what the policy answers to the proposals that they name.
  */
 import { type Config, PERMISSIONS, type Permission, peerSchema } from "../../config/schema.ts";
+import { canReadFrames } from "../../dicom/pixels/frame-source.ts";
 import { SOP_CLASS, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, UID } from "../../dicom/uids.ts";
 import { decide, PREFERRED_TRANSFER_SYNTAXES } from "../../dimse/policy.ts";
 import type { UserInformation } from "../../dimse/upper-layer/user-information.ts";
@@ -288,10 +289,9 @@ export function transferSyntaxesTable(): string {
   const rows = [...TRANSFER_SYNTAXES].map(([uid, one]) => [
     one.name,
     code(uid),
-    // What is encapsulated is kept and not decoded.
-    one.isEncapsulated || one.isDeflated || !one.isLittleEndian
-      ? "kept, indexed, retrieved; no volume"
-      : "kept, indexed, retrieved; CT volumes",
+    canReadFrames(uid)
+      ? "kept, indexed, retrieved; CT volumes"
+      : "kept, indexed, retrieved; no volume",
   ]);
   return markdownTable(["transfer syntax", "UID", "what is done with it"], rows);
 }

@@ -3,8 +3,9 @@
  * Items are walked by small reads, whatever a file's size; the items are what counts, a table is only believed where
  * it points at them.
  */
+
+import type { FileBytes } from "../file-bytes.ts";
 import { ITEM, SEQUENCE_END } from "../tags.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import { unreadable } from "./layout.ts";
 
 /** Value of one fragment's item, offset in the file. */

@@ -1,7 +1,8 @@
 /** Frames of a DICOM file, one at a time, whatever transfer syntax they came in. */
+
+import { FileBytes } from "../file-bytes.ts";
 import { TRANSFER_SYNTAXES, UID } from "../uids.ts";
 import { codedBytesMax, decodeFrame, isDecodable, RLE_LOSSLESS } from "./codecs.ts";
-import { FileBytes } from "./file-bytes.ts";
 import { type Fragment, groupFragments, walkFragments } from "./fragments.ts";
 import { checkLayout, type PixelLayout, syntaxName, unreadable } from "./layout.ts";
 import {
@@ -39,6 +40,12 @@ export interface FrameSource {
    */
   frame(index: number): Promise<Int16Array | Uint16Array>;
   close(): Promise<void>;
+}
+
+/** True when frames of the transfer syntax can be read. */
+export function canReadFrames(transferSyntaxUid: string): boolean {
+  const isNative = TRANSFER_SYNTAXES.get(transferSyntaxUid)?.isEncapsulated === false;
+  return isNative || isDecodable(transferSyntaxUid);
 }
 
 /** A multi-frame CT has some thousand frames at most. */

@@ -2,8 +2,8 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createInflateRaw } from "node:zlib";
+import type { FileBytes } from "../file-bytes.ts";
 import { decodeFileMeta } from "../part10.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import { frameBytes, type PixelLayout, unreadable } from "./layout.ts";
 
 /** File meta information is read from so much of the file's beginning. */

@@ -8,9 +8,9 @@ const THREADS = 2;
 describe("threads that may be thrown away", function () {
   this.timeout(60_000);
   let pool: ThreadPool<PoolJob, PoolAnswer>;
-  const open = (changes: { jobSeconds?: number; idleSeconds?: number } = {}) =>
+  const open = (changes: { script?: string; jobSeconds?: number; idleSeconds?: number } = {}) =>
     createThreadPool<PoolJob, PoolAnswer>({
-      script: new URL("../../support/pool-thread.ts", import.meta.url),
+      script: new URL(`../../support/${changes.script ?? "pool-thread.ts"}`, import.meta.url),
       threads: THREADS,
       jobSeconds: changes.jobSeconds ?? 2,
       idleSeconds: changes.idleSeconds ?? 60,
@@ -53,6 +53,14 @@ describe("threads that may be thrown away", function () {
       expect(later.map((one) => one.value)).to.deep.equal([1, 2, 3]);
     });
   }
+
+  it("is unavailable, and blames no job, when its threads cannot be started", async () => {
+    pool = open({ script: "no-such-thread.ts" });
+    for (const value of [1, 2, 3])
+      expect((await outcome({ do: "answer", value })) as KindredError)
+        .to.have.property("code")
+        .that.equals("UNAVAILABLE");
+  });
 
   it("keeps a thread whose job was refused in order", async () => {
     pool = open();

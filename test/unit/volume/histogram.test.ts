@@ -1,12 +1,22 @@
 import { expect } from "chai";
 import { randomFrom } from "../../../src/phantom/random.ts";
-import { createHistogram, judgeHistogram, judgeOutside } from "../../../src/volume/histogram.ts";
+import {
+  addCounts,
+  countStored,
+  judgeCounts,
+  judgeHistogram,
+  judgeOutside,
+  noCounts,
+} from "../../../src/volume/histogram.ts";
+import { plane } from "./planes.ts";
+
+/** Stored values are Hounsfield units. */
+const HU = plane(0, { isSigned: true, rescaleSlope: 1, rescaleIntercept: 0 });
 
 /** A body of parts of voxels around peaks, HU; the rest lies in air. */
 function body(parts: readonly (readonly [number, number])[], change = (hu: number) => hu) {
   const random = randomFrom("body");
-  const histogram = createHistogram();
-  const voxels = new Float32Array(61 * 4000);
+  const voxels = new Int16Array(61 * 4000);
   for (let i = 0; i < voxels.length; i++) {
     let at = random.next();
     const [, hu] = parts.find(([part]) => {
@@ -15,8 +25,7 @@ function body(parts: readonly (readonly [number, number])[], change = (hu: numbe
     }) ?? [0, -1000];
     voxels[i] = Math.max(-1024, change(random.normal(hu, 15)));
   }
-  histogram.add(voxels);
-  return judgeHistogram(histogram.counts);
+  return judgeHistogram(countStored(voxels, HU).histogram);
 }
 
 const CHEST = [
@@ -69,13 +78,21 @@ describe("the look of Hounsfield units", () => {
   }
 
   it("says nothing of no voxels, and counts every 61st", () => {
-    const histogram = createHistogram();
-    expect(judgeHistogram(histogram.counts)).to.deep.equal([]);
-    histogram.add(new Int16Array(610).fill(40));
-    expect([...histogram.counts].reduce((a, b) => a + b)).to.equal(10);
-    histogram.add(Int16Array.of(-32768));
-    histogram.add(Int16Array.of(32767));
-    expect([histogram.counts[0], histogram.counts.at(-1)]).to.deep.equal([1, 1]);
+    const counts = noCounts();
+    expect(judgeCounts(counts)).to.deep.equal([]);
+    addCounts(counts, countStored(new Int16Array(610).fill(40), HU));
+    expect([...counts.histogram].reduce((a, b) => a + b)).to.equal(10);
+    addCounts(counts, countStored(Int16Array.of(-32768), HU));
+    addCounts(counts, countStored(Int16Array.of(32767), HU));
+    expect([counts.histogram[0], counts.histogram.at(-1)]).to.deep.equal([1, 1]);
+    expect([counts.voxels, counts.below]).to.deep.equal([12, 1]);
+  });
+
+  it("takes declared padding for no value below air", () => {
+    const padded = { ...HU, paddingValue: -2000 };
+    const stored = new Int16Array(6100).fill(-2000);
+    expect(countStored(stored, padded).below).to.equal(0);
+    expect(countStored(stored, HU).below).to.equal(100);
   });
 
   it("tells of a circle of values below air", () => {

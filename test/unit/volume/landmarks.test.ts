@@ -4,11 +4,11 @@
  */
 import { expect } from "chai";
 import { type Random, randomFrom } from "../../../src/phantom/random.ts";
+import { createVolumeBuilder } from "../../../src/volume/assemble.ts";
 import { examineSlices } from "../../../src/volume/geometry.ts";
 import { axisCodes } from "../../../src/volume/resample.ts";
 import type { SlicePlane, StackGeometry, Vector3 } from "../../../src/volume/types.ts";
 import { added, cross, dot, length, scaled, subtract } from "../../../src/volume/vectors.ts";
-import { plainVolume } from "../../support/plain-volume.ts";
 import { plane } from "./planes.ts";
 
 const GEOMETRIES = 200;
@@ -120,6 +120,8 @@ function randomScan(random: Random): Scan {
       rows,
       columns,
       pixelSpacingMm: pixelMm,
+      rescaleIntercept: 0,
+      isSigned: true,
       positionLpsMm: added(position, jitter()),
       orientation: [...x, ...y].map(
         (v) => v + random.range(-1, 1) * 1e-5,
@@ -131,7 +133,7 @@ function randomScan(random: Random): Scan {
 
 /** Middle of a ball in LPS, from the voxels around where it shall be. */
 function foundAt(
-  voxels: Float64Array,
+  voxels: ArrayLike<number>,
   geometry: StackGeometry,
   ball: Vector3,
   otherBalls: readonly Vector3[],
@@ -192,7 +194,11 @@ describe("landmarks", () => {
         text,
       ).to.include.members([...codes]);
       for (const code of axisCodes(geometry!)) seen.codes.add(code);
-      const voxels = plainVolume(geometry!, (k) => images[arrival[order[k]!]!]!, planes[0]!);
+      const slices = arrival.map((k) => planes[k]!);
+      const builder = createVolumeBuilder(geometry!, order, slices);
+      for (const [index, k] of arrival.entries())
+        builder.addSlice(index, Int16Array.from(images[k]!, Math.round));
+      const voxels = builder.finish().voxelsZyx;
       for (const ball of balls) {
         const found = foundAt(
           voxels,

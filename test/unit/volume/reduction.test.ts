@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { createVolumeBuilder } from "../../../src/volume/assemble.ts";
 import { createDepthMixer } from "../../../src/volume/depth-mixer.ts";
 import { createPlaneReducer } from "../../../src/volume/plane-reducer.ts";
-import { planReduction, slicesNeeded } from "../../../src/volume/reduction-plan.ts";
+import { planReduction } from "../../../src/volume/reduction-plan.ts";
 import { applySteps, type VolumeStep } from "../../../src/volume/steps.ts";
 import type { CtVolume, SlicePlane, StackGeometry } from "../../../src/volume/types.ts";
 import { stack } from "./planes.ts";
@@ -142,10 +142,8 @@ function streamed(one: Case, plain: boolean): CtVolume | null {
   const posted = structuredClone(plan);
   const reducer = createPlaneReducer([posted], { plain });
   const mixer = createDepthMixer(posted, { plain });
-  const needed = slicesNeeded([posted]);
-  for (const [k, stored] of one.stored.entries()) {
-    if (needed[k]) mixer.add(k, reducer.reduce(k, stored, one.slices[k]!)[0]!);
-  }
+  for (const [k, stored] of one.stored.entries())
+    mixer.add(k, reducer.reduce(k, stored, one.slices[k]!)[0]!);
   return mixer.finish();
 }
 

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { FileBytes } from "../../../../src/dicom/file-bytes.ts";
 import { decodeFrame, mustDiscardThread } from "../../../../src/dicom/pixels/codecs.ts";
-import { FileBytes } from "../../../../src/dicom/pixels/file-bytes.ts";
 import { walkFragments } from "../../../../src/dicom/pixels/fragments.ts";
 import type { PixelLayout } from "../../../../src/dicom/pixels/layout.ts";
 import { codecMemoryBytes } from "../../../../src/dicom/pixels/wasm-codecs.ts";
