@@ -178,7 +178,7 @@ function stacksOf(
   );
 }
 
-/** Of slices with one position, rescale and pixels, one is kept: not a lossy one, then the first by name. */
+/** Of slices of one volume with one position, rescale and pixels, one is kept: not a lossy one, then the first by name. */
 function withoutCopies(
   group: readonly PlacedSlice[],
   digestOf: (index: number) => string | undefined,
@@ -197,8 +197,16 @@ function withoutCopies(
     return ranked.filter((slice) => {
       const digest = digestOf(slice.index);
       if (digest === undefined) return true;
-      const { rescaleSlope, rescaleIntercept } = slice.plane;
-      const key = `${digest}/${rescaleSlope}/${rescaleIntercept}`;
+      const { plane } = slice;
+      // A blank slice is the same in every phase and with every kernel, and must not be taken from one of them.
+      const key = JSON.stringify([
+        digest,
+        plane.rescaleSlope,
+        plane.rescaleIntercept,
+        plane.kernel,
+        plane.temporalPosition,
+        plane.acquisitionNumber,
+      ]);
       const first = seen.get(key);
       if (first === undefined) {
         seen.set(key, slice);
