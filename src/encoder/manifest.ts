@@ -38,7 +38,7 @@ const op = z.discriminatedUnion("op", [
       sizeVoxels: voxels.optional(),
       antialias: z.boolean(),
       /** Whose resampler the model was trained behind (default: torch); docs/volumes.md says how they differ. */
-      flavour: z.enum(["torch", "monai", "torchio", "simpleitk"]).optional(),
+      flavour: z.enum(["torch", "area", "monai", "torchio", "simpleitk"]).optional(),
       sizeRule: z.enum(["round", "floor", "ceil"]).optional(),
       stepFrom: z.enum(["spacing", "size"]).optional(),
       outsideValue: finite.optional(),
@@ -50,6 +50,7 @@ const op = z.discriminatedUnion("op", [
     .strictObject({ op: z.literal("clipHu"), min: finite, max: finite })
     .refine((one) => one.min < one.max, "min must be below max"),
   z.strictObject({ op: z.literal("scale"), multiply: finite, add: finite }),
+  z.strictObject({ op: z.literal("foregroundCrop"), above: finite }),
   z.strictObject({
     op: z.literal("cropPad"),
     sizeVoxels: voxels,
@@ -63,10 +64,13 @@ const op = z.discriminatedUnion("op", [
 function resamplingFaults(one: Resampling): string[] {
   const { flavour = "torch" } = one;
   const isSpaced = one.spacingMm !== undefined;
+  const isSized = one.sizeVoxels !== undefined;
+  const isArea = flavour === "area";
   const hasOutside = flavour === "torchio" || flavour === "simpleitk";
   const faults: [boolean, string][] = [
-    [isSpaced === (one.sizeVoxels !== undefined), "needs one of spacingMm and sizeVoxels"],
-    [flavour !== "torch" && !isSpaced, `flavour ${flavour} needs spacingMm`],
+    [isSpaced === isSized, "needs one of spacingMm and sizeVoxels"],
+    [isSized && flavour !== "torch" && !isArea, `flavour ${flavour} needs spacingMm`],
+    [isArea && !isSized, "flavour area needs sizeVoxels"],
     [flavour !== "torch" && one.antialias, `flavour ${flavour} has no antialias`],
     [one.sizeRule !== undefined && (flavour === "monai" || !isSpaced), "sizeRule has no effect"],
     [one.stepFrom !== undefined && (flavour !== "torch" || !isSpaced), "stepFrom has no effect"],

@@ -73,7 +73,8 @@ export function planReduction(
   const at = steps.findIndex((step) => step.op === "resample");
   const resampling = steps[at];
   const before = steps.slice(0, Math.max(0, at));
-  if (resampling?.op !== "resample" || before.some((step) => step.op === "cropPad")) return null;
+  const isCut = before.some((step) => step.op === "cropPad" || step.op === "foregroundCrop");
+  if (resampling?.op !== "resample" || isCut) return null;
   const pointwise = pointwiseOf(before);
   const isClipped = pointwise.low > Number.NEGATIVE_INFINITY || pointwise.high < Infinity;
   if (isClipped && !isOneToOne(geometry)) return null;

@@ -1,6 +1,7 @@
 /** The steps that make a model's input of a volume: the plain reference that every faster way must equal. */
 import { KindredError } from "../kernel/errors.ts";
 import { type CentringFlavour, cropPadVolume } from "./crop-pad.ts";
+import { cropForeground } from "./foreground.ts";
 import { reorient, resample } from "./resample.ts";
 import { type Resampling, samplingOf, type Triple } from "./sampling.ts";
 import type { CtVolume } from "./types.ts";
@@ -11,6 +12,7 @@ export type VolumeStep =
   | ({ readonly op: "resample" } & Resampling)
   | { readonly op: "clipHu"; readonly min: number; readonly max: number }
   | { readonly op: "scale"; readonly multiply: number; readonly add: number }
+  | { readonly op: "foregroundCrop"; readonly above: number }
   | {
       readonly op: "cropPad";
       readonly sizeVoxels: Triple;
@@ -60,6 +62,8 @@ function apply(volume: CtVolume, step: VolumeStep, mayOverwrite: boolean): CtVol
       scale(from, to, step.multiply, step.add);
       return { ...volume, voxelsZyx: to };
     }
+    case "foregroundCrop":
+      return cropForeground(volume, step.above);
     case "cropPad": {
       const voxelsZyx = toFloat(volume.voxelsZyx);
       return cropPadVolume({ ...volume, voxelsZyx }, step.sizeVoxels, step.value, step.flavour);
