@@ -12,6 +12,7 @@ export type VolumeStep =
   | ({ readonly op: "resample" } & Resampling)
   | { readonly op: "clipHu"; readonly min: number; readonly max: number }
   | { readonly op: "scale"; readonly multiply: number; readonly add: number }
+  | { readonly op: "zscore"; readonly epsilon: number }
   | { readonly op: "foregroundCrop"; readonly above: number }
   | {
       readonly op: "cropPad";
@@ -62,6 +63,11 @@ function apply(volume: CtVolume, step: VolumeStep, mayOverwrite: boolean): CtVol
       scale(from, to, step.multiply, step.add);
       return { ...volume, voxelsZyx: to };
     }
+    case "zscore": {
+      const [from, to] = floats(volume.voxelsZyx, mayOverwrite);
+      zscore(from, to, step.epsilon);
+      return { ...volume, voxelsZyx: to };
+    }
     case "foregroundCrop":
       return cropForeground(volume, step.above);
     case "cropPad": {
@@ -105,4 +111,16 @@ function scale(
   add: number,
 ): void {
   for (let i = 0; i < to.length; i++) to[i] = from[i]! * multiply + add;
+}
+
+/** Standard deviation of all voxels (not of a sample), summed in double precision. */
+function zscore(from: Int16Array | Float32Array, to: Float32Array, epsilon: number): void {
+  let sum = 0;
+  for (let i = 0; i < from.length; i++) sum += from[i]!;
+  const mean = sum / from.length;
+  let squares = 0;
+  for (let i = 0; i < from.length; i++) squares += (from[i]! - mean) ** 2;
+  const deviation = Math.sqrt(squares / from.length) + epsilon;
+  // Of one value everywhere, what remains is 0 and not NaN.
+  for (let i = 0; i < to.length; i++) to[i] = deviation > 0 ? (from[i]! - mean) / deviation : 0;
 }
