@@ -141,7 +141,7 @@ def prove(out, manifest):
             raise ExportError(f"The golden vector of seed {one['seed']} differs by {deviation:.1e} (allowed {DEVIATION_MAX:.0e})")
     if "golden" not in manifest:
         manifest["golden"] = [
-            {"profile": profile["id"], "formula": "blocks-and-noise", "seed": seed, "range": list(GOLDEN_RANGE),
+            {"kind": "volume", "profile": profile["id"], "formula": "blocks-and-noise", "seed": seed, "range": list(GOLDEN_RANGE),
              "expected": [round(float(v), 8) for v in vector(seed, *GOLDEN_RANGE)[:GOLDEN_VALUES]], "tolerance": GOLDEN_TOLERANCE}
             for profile, seed in zip(manifest["profiles"], GOLDEN_SEEDS)]
     return worst

@@ -61,7 +61,7 @@ def golden(model, bundle, write):
         theirs = original_vector(tower, torch.from_numpy(volume.transpose(0, 1, 4, 3, 2).copy()))
         ours = unit(session.run(["embedding"], {"volume": volume})[0])
         print(f"seed {seed}: largest difference {np.abs(theirs - ours).max():.1e}, cosine {theirs @ ours:.12f}")
-        made.append({"profile": profile["id"], "formula": "blocks-and-noise", "seed": seed, "range": list(GOLDEN_RANGE),
+        made.append({"kind": "volume", "profile": profile["id"], "formula": "blocks-and-noise", "seed": seed, "range": list(GOLDEN_RANGE),
                      "expected": [round(float(v), 8) for v in theirs[:GOLDEN_VALUES]], "tolerance": GOLDEN_TOLERANCE})
     if write:
         manifest["files"] = [entry(bundle / GRAPH), entry(bundle / DATA)]
