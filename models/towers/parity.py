@@ -12,6 +12,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -89,11 +90,14 @@ def original(model, profile, folder):
 
 
 def measured(command, **environment):
-    """→ standard output, wall seconds, and the largest memory in MiB that the process and its children held together."""
+    """→ standard output, and of the process with its children wall seconds, CPU seconds and the most memory held, in MiB."""
     import psutil
 
-    started = time.perf_counter()
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    started, before = time.perf_counter(), used()
+    # A pipe would fill up before anybody reads it.
+    output = tempfile.TemporaryFile("w+")
+    running = subprocess.Popen(command, stdout=output, env={**os.environ, **environment})
     root, peak = psutil.Process(running.pid), 0
     while running.poll() is None:
         try:
@@ -101,25 +105,28 @@ def measured(command, **environment):
         except psutil.NoSuchProcess:
             pass
         time.sleep(0.02)
-    output = running.stdout.read()
     if running.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {running.returncode}")
-    return output, time.perf_counter() - started, peak / 2**20
+    output.seek(0)
+    return output.read(), (time.perf_counter() - started, used() - before, peak / 2**20)
 
 
 def series(model, profile, data, folders):
-    print("series | cosine | wall s theirs | ours | ratio | peak MiB theirs | ours")
+    print("series | cosine | wall s theirs, ours, ratio | CPU s theirs, ours, ratio | peak MiB theirs, ours")
     for folder in folders:
-        text, their_seconds, their_peak = measured(
+        text, their_cost = measured(
             [sys.executable, __file__, "original", "--model", model, "--profile", profile, str(folder)])
         theirs = json.loads(text)
-        text, our_seconds, our_peak = measured(
+        text, our_cost = measured(
             ["node", str(HERE.parents[1] / "src/cli.ts"), "embed", str(folder), "--model", model, "--profile", profile, "--json"],
-            KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), KINDRED_ENCODER__ACCEPTED_LICENCES=json.dumps([model]))
-        vectors = [one["vector"] for found in json.loads(text)["series"] for one in found["vectors"]]
+            KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), **{})
+        vectors = [one["vector"] for found in json.loads(text)["series"] for one in found["volumes"] if one["vector"]]
         cosine = max(unit(theirs["vector"]) @ unit(one) for one in vectors)
-        print(f"{folder.name} | {cosine:.7f} | {their_seconds:.1f} | {our_seconds:.1f} | {our_seconds / their_seconds:.2f} | "
-              f"{their_peak:.0f} | {our_peak:.0f}", flush=True)
+        wall, cpu = (f"{a:.1f}, {b:.1f}, {b / a:.2f}" for a, b in zip(their_cost[:2], our_cost[:2]))
+        print(f"{folder.name} | {cosine:.7f} | {wall} | {cpu} | {their_cost[2]:.0f}, {our_cost[2]:.0f}", flush=True)
+        print(f"  theirs: load {theirs['loadSeconds']:.1f} s, read {theirs['readSeconds']:.1f} s, run {theirs['runSeconds']:.1f} s; ours: "
+              + ", ".join(f"volume {found['volumeSeconds']:.1f} s, run {one['runSeconds']:.1f} s"
+                          for found in json.loads(text)["series"] for one in found["volumes"] if one["vector"]), flush=True)
 
 
 def main():
@@ -131,7 +138,7 @@ def main():
     parser.add_argument("--bundle", type=pathlib.Path)
     parser.add_argument("--data", type=pathlib.Path, help="Kindred's data folder, with the installed model")
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.what == "golden":
         golden(given.model, given.bundle, given.write)
     elif given.what == "original":

@@ -3,6 +3,7 @@ import { config } from "./config.ts";
 import { conformance } from "./conformance.ts";
 import { demo } from "./demo/demo.ts";
 import { doctor } from "./doctor.ts";
+import { embed } from "./embed.ts";
 import { migrate } from "./migrate.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   similar,
   series,
   volume,
+  embed,
   queue,
   peers,
   migrate,
