@@ -9,9 +9,7 @@ import { KindredError } from "../kernel/errors.ts";
 import { collidingSlices, splitSeries, type VolumeCandidate } from "../series/split-series.ts";
 import { finding, slicesText } from "../volume/findings.ts";
 import { examineSlices } from "../volume/geometry.ts";
-import { pictureSpacingMm } from "../volume/picture.ts";
 import { axisCodes } from "../volume/resample.ts";
-import type { VolumeStep } from "../volume/steps.ts";
 import type { StackGeometry, VerdictFinding, VolumeVerdict } from "../volume/types.ts";
 import { buildVolume } from "./build-volume.ts";
 import {
@@ -162,18 +160,18 @@ async function build(
     slices.map(({ frame }) => frame),
     {
       profiles: task.outputs.map(({ profile }) => profile),
-      pictureSteps: task.views?.picture ? pictureSteps(geometry) : null,
+      onTensor: (i, { buffer, byteOffset, byteLength }) => {
+        const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+        const path = tensorFile(task.outputs[i]!.tensorPrefix, ordinal);
+        return writeFile(path, bytes, { mode: 0o600 });
+      },
+      picture: task.views?.picture ?? false,
       native: wantsNifti,
     },
   );
   if ("failed" in built) {
     for (const { k, reason } of built.failed) lost.set(slices[k]!.index, reason);
     return null;
-  }
-  for (const [i, { tensorPrefix }] of task.outputs.entries()) {
-    const { buffer, byteOffset, byteLength } = built.tensors[i]!;
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    await writeFile(tensorFile(tensorPrefix, ordinal), bytes, { mode: 0o600 });
   }
   if (built.native !== null) await writeNifti(built.native, ordinal, nifti);
   const told = { ...verdict, findings: [...verdict.findings, ...built.findings] };
@@ -191,14 +189,6 @@ async function build(
       ...(key.numberOfFrames > 1 ? { frameNumber: key.frameIndex + 1 } : {}),
     },
     axisCodes: axisCodes(geometry),
-    picture: built.picture && volumePicture(built.picture, { ordinal, label, verdict: told }),
+    picture: built.views && volumePicture(built.views, { ordinal, label, verdict: told }),
   };
-}
-
-function pictureSteps(geometry: StackGeometry): VolumeStep[] {
-  const pixelMm = pictureSpacingMm(geometry);
-  return [
-    { op: "reorient", axes: "LPS" },
-    { op: "resample", spacingMm: [pixelMm, pixelMm, pixelMm], antialias: true },
-  ];
 }

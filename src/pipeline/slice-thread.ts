@@ -1,6 +1,7 @@
 /** A thread that reads frames, decodes them and makes of each what the models want of it. */
 import { createHash } from "node:crypto";
 import { parentPort } from "node:worker_threads";
+import { LentBytes } from "../dicom/file-bytes.ts";
 import { mustDiscardThread } from "../dicom/pixels/codecs.ts";
 import { type FrameSource, openFrames } from "../dicom/pixels/frame-source.ts";
 import { codeOf, messageOf } from "../kernel/errors.ts";
@@ -11,6 +12,7 @@ import type { PoolReply, PoolRequest } from "./thread-pool.ts";
 
 /** The frames of a file come one after the other: it stays open until another one is asked for. */
 let opened: { readonly path: string; readonly source: FrameSource } | undefined;
+const lent = new LentBytes();
 let reducing: { readonly id: number; readonly reducer: PlaneReducer } | undefined;
 /** Jobs are done in the order they came in. */
 let tail: Promise<void> = Promise.resolve();
@@ -41,12 +43,12 @@ async function done(job: SliceJob): Promise<[SliceAnswer, ArrayBuffer[]]> {
   }
   const { k, set } = job;
   // For the native volume alone nothing is reduced.
-  const isReduced = set.plans.length > 0;
-  const planes = isReduced ? reducerOf(set).reduce(k, stored, job.frame.plane) : [];
-  const moved = planes.map((plane) => plane.buffer as ArrayBuffer);
+  if (set.plans.length > 0) reducerOf(set).reduce(k, stored, job.frame.plane, job.planes);
   const counts = countStored(stored, job.frame.plane);
-  if (!set.wantsStored) return [{ planes, counts }, moved];
-  return [{ planes, counts, stored }, [...moved, stored.buffer as ArrayBuffer]];
+  if (!set.wantsStored) return [{ counts }, []];
+  // What lies in lent memory cannot be given away.
+  const own = stored.slice();
+  return [{ counts, stored: own }, [own.buffer]];
 }
 
 function reducerOf(set: ReductionSet): PlaneReducer {
@@ -59,7 +61,7 @@ async function storedValues({ path, transferSyntaxUid, pixelData, plane }: Frame
     await opened?.source.close();
     opened = undefined;
     const header = { transferSyntaxUid, pixelData, planes: [plane] };
-    opened = { path, source: await openFrames(path, header) };
+    opened = { path, source: await openFrames(path, header, lent) };
   }
   return opened.source.frame(plane.frameIndex);
 }

@@ -29,12 +29,12 @@ export type SliceJob =
       /** Which slice of the order. */
       readonly k: number;
       readonly set: ReductionSet;
+      /** Where the thread writes its planes, one a plan: memory that both threads share. */
+      readonly planes: readonly Float32Array[];
     };
 
 export interface SliceAnswer {
   readonly digest?: string;
-  /** One a plan. */
-  readonly planes?: readonly Float32Array[];
   readonly stored?: Int16Array | Uint16Array;
   readonly counts?: HuCounts;
 }
