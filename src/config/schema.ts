@@ -537,6 +537,12 @@ const nodeSchema = z.strictObject({
         .max(100)
         .default(0.5)
         .describe("How far a slice may lie sideways of the line of its stack (pixels)."),
+      whileReceiving: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Read and reduce slices while their series still arrives, with the lowest priority, so that its volume is ready sooner.",
+        ),
     })
     .prefault({}),
   encoder: z

@@ -9,6 +9,7 @@ import { planReduction, type ReductionPlan } from "../volume/reduction-plan.ts";
 import type { VolumeStep } from "../volume/steps.ts";
 import type { CtVolume, StackGeometry, VerdictFinding } from "../volume/types.ts";
 import { createViewsMixer } from "../volume/views-mixer.ts";
+import type { EarlyPlanes } from "./early-planes.ts";
 import type { ScannedFrame } from "./scan-files.ts";
 import type { SliceThreads } from "./slice-threads.ts";
 
@@ -22,6 +23,8 @@ export interface BuildWanted {
   /** Views for people. */
   readonly picture: boolean;
   readonly native: boolean;
+  /** What was reduced before the series was complete. */
+  readonly early: EarlyPlanes | undefined;
 }
 
 export interface BuiltVolume {
@@ -62,6 +65,7 @@ export async function buildVolume(
     : null;
   const mixers = plans.map((plan) => plan && createDepthMixer(plan));
   const views = picturePlan && createViewsMixer(picturePlan);
+  const folded = [...plans, picturePlan].filter((one) => one !== null);
   const takers = [...mixers, views].filter((one) => one !== null);
   const counts = noCounts();
   let isBroken = false;
@@ -69,10 +73,7 @@ export async function buildVolume(
   const jobs = frames.map((frame, k) => ({ frame, k }));
   const reasons = await threads.reduce(
     jobs,
-    {
-      plans: [...plans, picturePlan].filter((one) => one !== null).map(shared),
-      wantsStored: wantsNative,
-    },
+    { plans: folded.map(shared), wantsStored: wantsNative },
     (k, slice) => {
       // Without one slice the rest is only decoded to find others that fail.
       isBroken ||= slice === undefined;
@@ -80,6 +81,10 @@ export async function buildVolume(
       for (const [i, taker] of takers.entries()) taker.add(k, slice.planes[i]!);
       if (slice.stored !== undefined) builder?.addSlice(k, slice.stored);
       addCounts(counts, slice.counts!);
+    },
+    (k, planes) => {
+      if (wantsNative || wanted.early === undefined) return undefined;
+      return wanted.early.read(frames[k]!, folded, k, planes);
     },
   );
   const failed = jobs.flatMap(({ k }, i) => {
@@ -103,7 +108,7 @@ export async function buildVolume(
 }
 
 /** Arrays that threads share instead of copying them with every slice. */
-function shared(plan: ReductionPlan): ReductionPlan {
+export function shared(plan: ReductionPlan): ReductionPlan {
   const share = (shifts: Float64Array): Float64Array => {
     const copy = new Float64Array(new SharedArrayBuffer(shifts.byteLength));
     copy.set(shifts);

@@ -12,6 +12,8 @@ import { examineSlices } from "../volume/geometry.ts";
 import { axisCodes } from "../volume/resample.ts";
 import type { StackGeometry, VerdictFinding, VolumeVerdict } from "../volume/types.ts";
 import { buildVolume } from "./build-volume.ts";
+import type { EarlyPlanes } from "./early-planes.ts";
+import type { EarlySeries } from "./early-series.ts";
 import {
   compareVolumes,
   type ReconstructedVolume,
@@ -29,14 +31,16 @@ const ROUNDS_MAX = 4;
 /**
  * When it returns, the tensors of every accepted volume lie in their files.
  *
+ * @param early - what was done while the series arrived
  * @throws KindredError `NOT_FOUND` when a file is gone, `DATASET_UNREADABLE` when other slices fail each time they are read,
  *   `MODEL_INVALID` and `NOT_A_VOLUME` of a profile that does not fit
  */
 export async function reconstruct(
   task: ReconstructTask,
   threads: SliceThreads,
+  early?: EarlySeries,
 ): Promise<ReconstructResult> {
-  const { frames, unreadable } = await scanFiles(task.paths);
+  const { frames, unreadable } = await scanFiles(task.paths, early?.headers);
   const planes = frames.map((frame) => frame.plane);
   const digests = await threads.digests(frames, collidingSlices(planes));
   const { candidates } = splitSeries(planes, {
@@ -51,10 +55,10 @@ export async function reconstruct(
     const lostBefore = lost.size;
     const volumes: ReconstructedVolume[] = [];
     for (const stack of judged) {
-      const volume = await build(task, threads, stack, volumes.length + 1, lost);
+      const volume = await build(task, threads, stack, volumes.length + 1, lost, early?.planes);
       if (volume !== null) volumes.push(volume);
     }
-    if (lost.size === lostBefore) return { volumes };
+    if (lost.size === lostBefore) return { volumes, earlySlices: early?.planes?.usedCount ?? 0 };
     // In the next round a volume may have another ordinal, or be refused.
     await removeFiles(task, volumes);
   }
@@ -139,6 +143,7 @@ async function build(
   stack: JudgedStack,
   ordinal: number,
   lost: Map<number, string>,
+  early: EarlyPlanes | undefined,
 ): Promise<ReconstructedVolume | null> {
   const { geometry, label, slices, verdict } = stack;
   if (geometry === null)
@@ -167,6 +172,7 @@ async function build(
       },
       picture: task.views?.picture ?? false,
       native: wantsNifti,
+      early,
     },
   );
   if ("failed" in built) {

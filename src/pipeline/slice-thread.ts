@@ -1,13 +1,20 @@
 /** A thread that reads frames, decodes them and makes of each what the models want of it. */
 import { createHash } from "node:crypto";
-import { parentPort } from "node:worker_threads";
+import { constants, setPriority } from "node:os";
+import { parentPort, workerData } from "node:worker_threads";
 import { LentBytes } from "../dicom/file-bytes.ts";
 import { mustDiscardThread } from "../dicom/pixels/codecs.ts";
 import { type FrameSource, openFrames } from "../dicom/pixels/frame-source.ts";
 import { codeOf, messageOf } from "../kernel/errors.ts";
 import { countStored } from "../volume/histogram.ts";
 import { createPlaneReducer, type PlaneReducer } from "../volume/plane-reducer.ts";
-import type { FrameToRead, ReductionSet, SliceAnswer, SliceJob } from "./slice-work.ts";
+import type {
+  FrameToRead,
+  ReductionSet,
+  SliceAnswer,
+  SliceJob,
+  SliceThreadData,
+} from "./slice-work.ts";
 import type { PoolReply, PoolRequest } from "./thread-pool.ts";
 
 /** The frames of a file come one after the other: it stays open until another one is asked for. */
@@ -16,6 +23,11 @@ const lent = new LentBytes();
 let reducing: { readonly id: number; readonly reducer: PlaneReducer } | undefined;
 /** Jobs are done in the order they came in. */
 let tail: Promise<void> = Promise.resolve();
+
+const { niceness } = workerData as SliceThreadData;
+// On Linux 0 is the calling thread; elsewhere the whole process would give way, sockets included.
+if (niceness > 0 && process.platform === "linux")
+  setPriority(0, Math.min(niceness, constants.priority.PRIORITY_LOW));
 
 parentPort?.postMessage({ isReady: true } satisfies PoolReply<SliceAnswer>);
 

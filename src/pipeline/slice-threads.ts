@@ -1,8 +1,15 @@
 /** The slice threads as the reconstruction uses them. */
 import { KindredError, messageOf } from "../kernel/errors.ts";
+import type { HuCounts } from "../volume/histogram.ts";
 import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { ScannedFrame } from "./scan-files.ts";
-import type { FrameToRead, ReductionSet, SliceAnswer, SliceJob } from "./slice-work.ts";
+import type {
+  FrameToRead,
+  ReductionSet,
+  SliceAnswer,
+  SliceJob,
+  SliceThreadData,
+} from "./slice-work.ts";
 import { createThreadPool } from "./thread-pool.ts";
 
 export interface SliceThreads {
@@ -20,12 +27,14 @@ export interface SliceThreads {
    *
    * @param onSlice - called for one after the other in the order given, with undefined for a frame that cannot be decoded;
    *   the planes are written over when it has returned
+   * @param known - writes the planes of a slice that was reduced before and gives its counts; undefined for one that was not
    * @returns for each frame that cannot be decoded why; undefined for the others
    */
   reduce(
     frames: readonly { readonly frame: ScannedFrame; readonly k: number }[],
     set: Omit<ReductionSet, "id">,
     onSlice: (k: number, slice: ReducedSlice | undefined) => void,
+    known?: (k: number, planes: readonly Float32Array[]) => HuCounts | undefined,
   ): Promise<readonly (string | undefined)[]>;
   stop(): Promise<void>;
 }
@@ -37,6 +46,8 @@ export interface ReducedSlice extends SliceAnswer {
 
 export interface SliceThreadsOptions {
   readonly threads: number;
+  /** Added to the niceness of the threads, 0 to 19. */
+  readonly niceness: number;
   /** Longest time that one frame may take. */
   readonly frameSeconds: number;
 }
@@ -51,6 +62,7 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const pool = createThreadPool<SliceJob, SliceAnswer>({
     script: new URL(`./slice-thread${extension}`, import.meta.url),
+    workerData: { niceness: options.niceness } satisfies SliceThreadData,
     threads: options.threads,
     jobSeconds: options.frameSeconds,
     idleSeconds: IDLE_SECONDS,
@@ -67,7 +79,7 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
    */
   const inOrder = async <T>(
     jobs: readonly T[],
-    toJob: (one: T, at: number) => SliceJob,
+    answerOf: (one: T, at: number) => Promise<SliceAnswer>,
     onAnswer: (one: T, answer: SliceAnswer | undefined, at: number) => void,
   ): Promise<(string | undefined)[]> => {
     const reasons: (string | undefined)[] = jobs.map(() => undefined);
@@ -75,7 +87,7 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
     const start = (at: number) => {
       const one = jobs[at];
       // Settled by its turn, which may be long after it failed.
-      if (one !== undefined) answers[at % window] = pool.run(toJob(one, at)).catch(asKindredError);
+      if (one !== undefined) answers[at % window] = answerOf(one, at).catch(asKindredError);
     };
     for (let at = 0; at < window; at++) start(at);
     for (const [at, one] of jobs.entries()) {
@@ -96,20 +108,23 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
       const found = new Map<number, string>();
       await inOrder(
         indices,
-        (index) => ({ do: "digest", frame: toRead(frames[index]!) }),
+        (index) => pool.run({ do: "digest", frame: toRead(frames[index]!) }),
         (index, answer) => {
           if (answer?.digest !== undefined) found.set(index, answer.digest);
         },
       );
       return found;
     },
-    reduce(frames, wanted, onSlice) {
+    reduce(frames, wanted, onSlice, known) {
       const set: ReductionSet = { ...wanted, id: nextSet++ };
       const places = Array.from({ length: window }, () => wanted.plans.map(sharedPlane));
       return inOrder(
         frames,
         ({ frame, k }, at) => {
-          return { do: "reduce", frame: toRead(frame), k, set, planes: places[at % window]! };
+          const planes = places[at % window]!;
+          const counts = known?.(k, planes);
+          if (counts !== undefined) return Promise.resolve({ counts });
+          return pool.run({ do: "reduce", frame: toRead(frame), k, set, planes });
         },
         ({ k }, answer, at) => onSlice(k, answer && { ...answer, planes: places[at % window]! }),
       );
