@@ -1,6 +1,6 @@
 /** An accepted stack → the input of each model, views for the picture, and the native volume when it is wanted. */
 import type { Profile } from "../encoder/manifest.ts";
-import { inputTensor, preprocess } from "../encoder/preprocess.ts";
+import { inputTensor, preprocess, volumeSteps } from "../encoder/preprocess.ts";
 import { createVolumeBuilder } from "../volume/assemble.ts";
 import { createDepthMixer } from "../volume/depth-mixer.ts";
 import { addCounts, judgeCounts, noCounts } from "../volume/histogram.ts";
@@ -16,7 +16,7 @@ import type { SliceThreads } from "./slice-threads.ts";
 export interface BuildWanted {
   readonly profiles: readonly Profile[];
   /**
-   * Takes the tensor of a profile, `[1][1][slices][rows][columns]` flattened. Called for one after the other, so that no two
+   * Takes the tensor of a profile, `[1][channels][slices][rows][columns]` flattened. Called for one after the other, so that no two
    * of them need be in memory.
    */
   readonly onTensor: (profile: number, tensor: Float32Array) => Promise<void>;
@@ -53,7 +53,7 @@ export async function buildVolume(
   const { rows, columns } = frames[0]!.plane;
   const planOf = (steps: readonly VolumeStep[]) =>
     planReduction(geometry, steps, { rows, columns });
-  const plans = wanted.profiles.map((profile) => planOf(profile.ops));
+  const plans = wanted.profiles.map((profile) => planOf(volumeSteps(profile)));
   const picturePlan = wanted.picture ? planOf(pictureSteps(geometry)) : null;
   const wantsNative = wanted.native || plans.includes(null);
   const builder = wantsNative

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { canReadFrames } from "../dicom/pixels/frame-source.ts";
 import { readSliceFile, type SliceFileHeader } from "../dicom/slice-file.ts";
+import { volumeSteps } from "../encoder/preprocess.ts";
 import { stackAxes } from "../volume/orientation.ts";
 import { pictureSteps } from "../volume/picture.ts";
 import { planReduction, type ReductionPlan } from "../volume/reduction-plan.ts";
@@ -162,10 +163,7 @@ function earlyPlans(plane: SlicePlane, { profiles, picture }: EarlyTask) {
     axesZyx: stackAxes([plane]),
     placements: [{ z: 0, row: 0, column: 0 }],
   };
-  const steps = [
-    ...profiles.map((profile) => profile.ops),
-    ...(picture ? [pictureSteps(geometry)] : []),
-  ];
+  const steps = [...profiles.map(volumeSteps), ...(picture ? [pictureSteps(geometry)] : [])];
   const plans = steps.map((one) => planReduction(geometry, one, { rows, columns }));
   const folded = plans.filter((plan): plan is ReductionPlan => plan !== null);
   return folded.length === plans.length && folded.length > 0 ? folded.map(shared) : undefined;
