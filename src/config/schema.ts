@@ -537,6 +537,12 @@ const nodeSchema = z.strictObject({
         .max(100)
         .default(0.5)
         .describe("How far a slice may lie sideways of the line of its stack (pixels)."),
+      whileReceiving: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Read and reduce slices while their series still arrives, with the lowest priority, so that its volume is ready sooner.",
+        ),
     })
     .prefault({}),
   encoder: z
@@ -550,6 +556,12 @@ const nodeSchema = z.strictObject({
         .min(1)
         .default(["layout-fingerprint"])
         .describe("Model ids to run on every CT volume; the first answers similarity queries."),
+      acceptedLicences: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          "Ids of models whose licence this site has read and accepts; a model that asks for it does not run otherwise.",
+        ),
       providers: z
         .array(z.enum(["tensorrt", "cuda", "webgpu", "coreml", "dml", "cpu"]))
         .min(1)

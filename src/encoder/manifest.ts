@@ -8,7 +8,6 @@ import { manifestSchema } from "./manifest/schema.ts";
 export type { Head } from "./manifest/findings.ts";
 export type { Graph, Space, Stage } from "./manifest/graphs.ts";
 export { parseManifest } from "./manifest/parse.ts";
-export { type GridTiling, windowSteps } from "./manifest/profile.ts";
 export {
   type Applicability,
   type Golden,
@@ -24,6 +23,7 @@ export {
   type ZeroShotSet,
 } from "./manifest/schema.ts";
 export { partsOf } from "./manifest/stages.ts";
+export { type GridTiling, windowSteps } from "./manifest/tiling.ts";
 
 /** docs/bundle.schema.json: what an editor can check; how parts refer to each other is checked by the node alone. */
 export function describeBundle(): string {

@@ -23,6 +23,7 @@ import { careForIndexes } from "../search/index-care.ts";
 import { type Completion, createCompletion } from "../series/completion.ts";
 import { startClocks } from "./clocks.ts";
 import { createCommitmentCare } from "./commitment-jobs.ts";
+import { createEarlyStart } from "./early-start.ts";
 import { embedSeries } from "./embed-series.ts";
 import type { Queue } from "./queue.ts";
 import { reconstructSeries } from "./reconstruct-series.ts";
@@ -141,7 +142,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       await queue.start();
       commitments.start();
       clocks = startClocks(log, {
-        everySecond: [{ name: "completion", run: () => completion.closeDue() }],
+        everySecond: [
+          { name: "completion", run: () => completion.closeDue() },
+          { name: "early start", run: createEarlyStart(stage) },
+        ],
         everyMinute: [
           { name: "indexes", run: () => careForIndexes(database, config.search, log) },
           { name: "old commitments", run: () => commitments.tidy() },

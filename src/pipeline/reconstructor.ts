@@ -2,10 +2,18 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
-import type { ReconstructReply, ReconstructResult, ReconstructTask } from "./reconstruct-task.ts";
+import type {
+  EarlyTask,
+  ReconstructReply,
+  ReconstructRequest,
+  ReconstructResult,
+  ReconstructTask,
+} from "./reconstruct-task.ts";
 
 export interface Reconstructor {
   run(task: ReconstructTask): Promise<ReconstructResult>;
+  /** Begins with files of a series that still arrives, while nothing else is to be done. Nothing depends on it. */
+  beginEarly(task: EarlyTask): void;
   stop(): Promise<void>;
 }
 
@@ -13,12 +21,23 @@ export function createReconstructor(): Reconstructor {
   let worker: Worker | undefined;
   let tail: Promise<unknown> = Promise.resolve();
 
+  const running = () => {
+    if (worker !== undefined) return worker;
+    // The same extension as this file: .ts from source, .js from dist.
+    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+    const started = new Worker(new URL(`./reconstruct-worker${extension}`, import.meta.url));
+    worker = started;
+    const forget = () => {
+      if (worker === started) worker = undefined;
+    };
+    // A series in work is told by its own listeners; one that only began is reconstructed from its files.
+    started.on("error", forget).on("exit", forget);
+    return started;
+  };
+
   const runOne = (task: ReconstructTask) =>
     new Promise<ReconstructResult>((resolve, reject) => {
-      // The same extension as this file: .ts from source, .js from dist.
-      const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-      worker ??= new Worker(new URL(`./reconstruct-worker${extension}`, import.meta.url));
-      const current = worker;
+      const current = running();
       const done = () => {
         current.off("message", onMessage);
         current.off("error", onError);
@@ -45,7 +64,7 @@ export function createReconstructor(): Reconstructor {
       current.on("message", onMessage);
       current.on("error", onError);
       current.on("exit", onExit);
-      current.postMessage(task);
+      current.postMessage({ series: task } satisfies ReconstructRequest);
     });
 
   return {
@@ -53,6 +72,9 @@ export function createReconstructor(): Reconstructor {
       const result = tail.then(() => runOne(task));
       tail = result.catch(() => undefined);
       return result;
+    },
+    beginEarly(task) {
+      running().postMessage({ early: task } satisfies ReconstructRequest);
     },
     async stop() {
       await worker?.terminate();

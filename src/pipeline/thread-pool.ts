@@ -37,6 +37,7 @@ export interface ThreadPool<Job, Result> {
 
 export interface ThreadPoolOptions {
   readonly script: URL;
+  readonly workerData?: unknown;
   readonly threads: number;
   /** A job that takes longer is given up with its thread. */
   readonly jobSeconds: number;
@@ -72,6 +73,7 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
 
   const start = (): Thread<Job, Result> => {
     const worker = new Worker(options.script, {
+      workerData: options.workerData,
       resourceLimits: { maxOldGenerationSizeMb: options.heapMegabytesMax },
     });
     // Whoever waits for a job holds the process; an idle thread does not.

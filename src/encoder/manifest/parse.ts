@@ -2,9 +2,9 @@
 import type { z } from "zod";
 import { KindredError, messageOf } from "../../kernel/errors.ts";
 import { MANIFEST_BYTES_MAX } from "../../kernel/limits.ts";
-import type { Fault } from "./profile.ts";
 import { referenceFaults } from "./references.ts";
 import { type Manifest, manifestSchema, type Readable } from "./schema.ts";
+import type { Fault } from "./values.ts";
 
 const DEPTH_MAX = 16;
 /** Problems that are listed; a manifest with more was written for another program. */
@@ -32,7 +32,9 @@ export function parseManifest(text: string): Manifest {
       ? strange
       : [
           ...(parsed.error?.issues ?? []).flatMap((issue) => faultsOf(issue)),
-          ...referenceFaults(parsed.data ?? readable(json)),
+          ...(parsed.data === undefined
+            ? referenceFaults(...readable(json))
+            : referenceFaults(parsed.data, new Set())),
         ];
   if (parsed?.data !== undefined && faults.length === 0) return parsed.data;
   const problems = [...new Set(faults.map(([path, what]) => `${shownPath(path)}: ${what}`))];
@@ -47,14 +49,16 @@ export function parseManifest(text: string): Manifest {
   );
 }
 
-/** The parts that are right by themselves, so that what they say of each other is told in the same answer. */
-function readable(json: unknown): Readable {
+/** The parts that are right by themselves, so that what they say of each other is told in the same answer; the names of the others. */
+function readable(json: unknown): [Readable, ReadonlySet<string>] {
   const parts: Record<string, unknown> = {};
+  const broken = new Set<string>();
   for (const [name, schema] of Object.entries(manifestSchema.shape)) {
     const part = schema.safeParse((json as Record<string, unknown> | null)?.[name]);
     if (part.success) parts[name] = part.data;
+    else broken.add(name);
   }
-  return parts as Readable;
+  return [parts as Readable, broken];
 }
 
 /** Looked for before the schema, which passes over `__proto__` in silence and follows what is nested. */

@@ -1,17 +1,23 @@
 /** Whatever one part of a manifest says of another: names that lead nowhere, ids that stand twice, files not listed. */
-import type { Fault } from "./profile.ts";
+
+import { goldenFaults, isVolumeSpaceOf } from "./proofs.ts";
 import type { Readable } from "./schema.ts";
 import { stageFaults } from "./stages.ts";
+import { textFaults } from "./text-references.ts";
+import type { Fault } from "./values.ts";
 
-/** A part that cannot be read is undefined and nothing is said of what leads to it: its own faults are told. */
-export function referenceFaults(manifest: Readable): Fault[] {
+/**
+ * @param manifest - without the parts that cannot be read: what leads to them may be right
+ * @param broken - the names of those parts
+ */
+export function referenceFaults(manifest: Readable, broken: ReadonlySet<string>): Fault[] {
   return [
     ...twiceFaults(manifest),
     ...fileFaults(manifest),
     ...stageFaults(manifest),
-    ...nameFaults(manifest),
-    ...textFaults(manifest),
-    ...goldenFaults(manifest),
+    ...nameFaults(manifest, broken),
+    ...textFaults(manifest, broken),
+    ...goldenFaults(manifest, broken),
   ];
 }
 
@@ -74,7 +80,7 @@ function fileFaults(manifest: Readable): Fault[] {
   return faults;
 }
 
-function nameFaults(manifest: Readable): Fault[] {
+function nameFaults(manifest: Readable, broken: ReadonlySet<string>): Fault[] {
   const faults: Fault[] = [];
   const { profiles, spaces, guard } = manifest;
   const isProfile = (id: string) => profiles?.some((one) => one.id === id) ?? true;
@@ -98,7 +104,8 @@ function nameFaults(manifest: Readable): Fault[] {
     ...(manifest.zeroShot ?? []).map((one, i) => [one.labels, ["zeroShot", i, "labels"]] as const),
   ];
   for (const [id, path] of users)
-    if (!lists.has(id)) faults.push([path, `${id} is no label list of this bundle`]);
+    if (!lists.has(id) && !broken.has("labels"))
+      faults.push([path, `${id} is no label list of this bundle`]);
   for (const [i, { calibration, labels }] of (manifest.heads ?? []).entries()) {
     const count = lists.get(labels)?.items?.length;
     if (calibration === undefined || calibration.kind === "temperature" || count === undefined)
@@ -110,103 +117,5 @@ function nameFaults(manifest: Readable): Fault[] {
     if (lengths.some((length) => length !== 1 && length !== count))
       faults.push([["heads", i, "calibration"], `needs 1 or ${count} entries: one a label`]);
   }
-  return faults;
-}
-
-const isVolumeSpaceOf = (profile: string) => (space: NonNullable<Readable["spaces"]>[number]) =>
-  space.profile === profile && space.granularity === "volume";
-
-function textFaults({ text, graphs, spaces, zeroShot }: Readable): Fault[] {
-  const faults: Fault[] = [];
-  spaces?.forEach((space, i) => {
-    if (space.sharedWithText && text === undefined)
-      faults.push([["spaces", i, "sharedWithText"], "needs the part text"]);
-  });
-  zeroShot?.forEach((set, i) => {
-    const space = spaces?.find((one) => one.id === set.space);
-    const path = ["zeroShot", i, "space"];
-    if (spaces !== undefined && space === undefined)
-      faults.push([path, `${set.space} is no space of this bundle`]);
-    if (space !== undefined && (!space.sharedWithText || space.granularity !== "volume"))
-      faults.push([path, "must be a space of granularity volume that is sharedWithText"]);
-  });
-  if (text?.kind !== "tower" || graphs === undefined) return faults;
-  const graph = Object.hasOwn(graphs, text.graph) ? graphs[text.graph]! : undefined;
-  if (graph === undefined)
-    return [...faults, [["text", "graph"], `${text.graph} is no graph of this bundle`]];
-  const output = Object.hasOwn(graph.outputs, text.output)
-    ? graph.outputs[text.output]!
-    : undefined;
-  if (output === undefined)
-    faults.push([["text", "output"], `${text.output} is no output of the graph ${text.graph}`]);
-  const roles = Object.values(graph.inputs).map((one) => one.role);
-  if (roles.filter((role) => role === "ids").length !== 1 || roles.some(isNotOfText))
-    faults.push([
-      ["text", "graph"],
-      "needs one input of role ids, and at most one of role mask beside",
-    ]);
-  const rank = text.pool === "none" ? 2 : 3;
-  if (output !== undefined && output.shape.length !== rank)
-    faults.push([["text", "pool"], `needs an output of ${rank} dimensions`]);
-  const dimension = output?.shape.at(-1);
-  spaces?.forEach((space, i) => {
-    if (space.sharedWithText && typeof dimension === "number" && dimension !== space.dimension)
-      faults.push([["spaces", i, "sharedWithText"], `the text tower gives ${dimension} values`]);
-  });
-  return faults;
-}
-
-const isNotOfText = (role: string, i: number, roles: readonly string[]) =>
-  !["ids", "mask"].includes(role) || roles.indexOf(role) < i;
-
-function goldenFaults({ golden, profiles, spaces, text, heads, guard }: Readable): Fault[] {
-  if (golden === undefined || spaces === undefined) return [];
-  const faults: Fault[] = [];
-  const firstSpace = (profile: string) => spaces.find(isVolumeSpaceOf(profile));
-  const proved = new Set<string>();
-  golden.forEach((one, i) => {
-    if (one.kind === "text") {
-      if (text?.kind !== "tower") faults.push([["golden", i], "there is no text tower to prove"]);
-      return;
-    }
-    if (profiles !== undefined && !profiles.some((each) => each.id === one.profile))
-      faults.push([["golden", i, "profile"], `${one.profile} is no profile of this bundle`]);
-    if (one.kind === "stage") {
-      proved.add(`${one.profile} ${one.output}`);
-      return;
-    }
-    const space =
-      one.space === undefined
-        ? firstSpace(one.profile)
-        : spaces.find((each) => each.id === one.space);
-    if (space !== undefined && space.profile === one.profile) {
-      proved.add(space.id).add(`${space.profile} ${space.from}`);
-      if (one.expected.length > space.dimension)
-        faults.push([["golden", i, "expected"], `the space has ${space.dimension} dimensions`]);
-    } else if (one.space !== undefined)
-      faults.push([
-        ["golden", i, "space"],
-        `${one.space} is no space of the profile ${one.profile}`,
-      ]);
-  });
-  spaces.forEach((space, i) => {
-    const isProved = proved.has(space.id) || proved.has(`${space.profile} ${space.from}`);
-    if (!isProved)
-      faults.push([["spaces", i], `has no golden vector: add one of kind volume for ${space.id}`]);
-  });
-  heads?.forEach((head, i) => {
-    if (!proved.has(`${head.profile} ${head.input}`))
-      faults.push([
-        ["heads", i, "input"],
-        `has no golden vector: add one of kind stage for ${head.input}`,
-      ]);
-  });
-  if (guard !== undefined && !proved.has(`${guard.profile} ${guard.input}`))
-    faults.push([
-      ["guard", "input"],
-      `has no golden vector: add one of kind stage for ${guard.input}`,
-    ]);
-  if (text?.kind === "tower" && !golden.some((one) => one.kind === "text"))
-    faults.push([["text"], "has no golden vector: add one of kind text"]);
   return faults;
 }

@@ -1,7 +1,7 @@
 /** The shape of every stage's output, as far as the manifest tells it. */
 import { type Graph, type Stage, TENSOR_VALUES_MAX } from "./graphs.ts";
-import type { Fault } from "./profile.ts";
 import type { Manifest } from "./schema.ts";
+import type { Fault } from "./values.ts";
 
 /** null: a dimension that varies. */
 export type Shape = readonly (number | null)[];

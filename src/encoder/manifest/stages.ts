@@ -1,9 +1,9 @@
 /** Follows the tensors of each profile through the stages: names that lead nowhere, circles, shapes that do not fit. */
 
 import type { Stage } from "./graphs.ts";
-import type { Fault } from "./profile.ts";
 import type { Readable } from "./schema.ts";
 import { type Shape, shapesAfter } from "./shapes.ts";
+import type { Fault } from "./values.ts";
 
 /** Parts of `STAGE.OUTPUT`; the output's own name may have dots. */
 export function partsOf(reference: string): { readonly stage: string; readonly output?: string } {

@@ -1,5 +1,6 @@
 /** The plain values that a manifest is made of, each with its bounds. */
 import { z } from "zod";
+import { STEP_VOXELS_MAX } from "../../volume/steps.ts";
 
 /** Text for people: no control characters, for it is shown in terminals and stands in DICOM objects. */
 export function text(charactersMax: number) {
@@ -53,3 +54,19 @@ export const count = (max: number) => z.number().int().min(1).max(max);
 export function triple<T extends z.ZodType>(item: T) {
   return z.tuple([item, item, item]);
 }
+
+/** Voxels along one axis of a grid. */
+export const EDGE_MAX = 1024;
+export const edge = count(EDGE_MAX);
+/** `[slices, rows, columns]` */
+export const voxels = triple(edge).refine(
+  (size) => product(size) <= STEP_VOXELS_MAX,
+  `must hold at most ${STEP_VOXELS_MAX} voxels`,
+);
+
+export function product(sizes: readonly number[]): number {
+  return sizes.reduce((all, n) => all * n, 1);
+}
+
+/** What is wrong with a manifest, and where. */
+export type Fault = readonly [path: readonly (string | number)[], message: string];
