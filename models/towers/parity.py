@@ -119,7 +119,7 @@ def series(model, profile, data, folders):
         theirs = json.loads(text)
         text, our_cost = measured(
             ["node", str(HERE.parents[1] / "src/cli.ts"), "embed", str(folder), "--model", model, "--profile", profile, "--json"],
-            KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), **{})
+            KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), KINDRED_ENCODER__ACCEPTED_LICENCES=json.dumps([model]))
         vectors = [one["vector"] for found in json.loads(text)["series"] for one in found["volumes"] if one["vector"]]
         cosine = max(unit(theirs["vector"]) @ unit(one) for one in vectors)
         wall, cpu = (f"{a:.1f}, {b:.1f}, {b / a:.2f}" for a, b in zip(their_cost[:2], our_cost[:2]))

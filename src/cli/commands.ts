@@ -5,6 +5,7 @@ import { demo } from "./demo/demo.ts";
 import { doctor } from "./doctor.ts";
 import { embed } from "./embed.ts";
 import { migrate } from "./migrate.ts";
+import { model } from "./model.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
 import { series } from "./series.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   series,
   volume,
   embed,
+  model,
   queue,
   peers,
   migrate,

@@ -2,11 +2,12 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { isValidUid } from "../dicom/uids.ts";
 import { discoverBundles } from "../encoder/bundle.ts";
 import { createEncoder, type Encoder, type EncoderProfile } from "../encoder/encoder.ts";
+import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { codeOf, type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
 import { silentLogger } from "../kernel/log.ts";
 import { createMetrics } from "../kernel/metrics.ts";
@@ -89,15 +90,17 @@ export const embed: Command = {
 
 /** An encoder of one model; each of its profiles proves itself when it is first used. */
 async function openEncoder(config: Config, model: string): Promise<Encoder> {
-  const bundles = await discoverBundles(modelFolders(config), [model]);
-  for (const one of bundles)
-    if ("error" in one) throw new KindredError("MODEL_INVALID", `Model ${one.id}: ${one.error}`);
-  return createEncoder({
+  const verified = await openVerifiedFiles(resolve(config.dataDir));
+  const encoder = createEncoder({
     config: config.encoder,
-    bundles,
+    bundles: await discoverBundles(modelFolders(config), [model], verified),
     log: silentLogger(),
     metrics: createMetrics(),
   });
+  await verified.save();
+  if (encoder.profiles().length > 0) return encoder;
+  const reason = encoder.status()[0]?.reason ?? "it has no profile";
+  throw new KindredError("MODEL_NOT_READY", `Model ${model} cannot run: ${reason}`);
 }
 
 function chosenProfile(encoder: Encoder, model: string, id: string | undefined): EncoderProfile {
