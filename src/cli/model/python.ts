@@ -89,6 +89,7 @@ function pipFault(tail: readonly string[]): KindredError {
     : missing !== undefined
       ? "the package index does not have it for this Python and machine; see the model's card.md"
       : "see pip's message";
-  const text = printable((told.length > 0 ? told : tail.slice(-3)).join("; "));
+  const words = missing === undefined ? (told.length > 0 ? told : tail.slice(-3)) : [missing];
+  const text = printable(words.join("; "));
   return new KindredError("UNAVAILABLE", `pip could not install the packages: ${text}: ${advice}`);
 }
