@@ -3,6 +3,7 @@
 Only the few names that such a pickle needs are known; any other one is refused, so that a file cannot run code.
 """
 import collections
+import math
 import pickle
 import zipfile
 
@@ -10,7 +11,7 @@ import numpy as np
 
 # Names of torch's storage classes → how their bytes are read. NumPy has no bfloat16: its bits are widened below.
 STORAGES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2", "LongStorage": "<i8"}
-ELEMENTS_MAX = 1 << 30
+STORAGE_BYTES_MAX = 1 << 30
 
 
 class Storage:
@@ -33,15 +34,18 @@ def read_checkpoint(file):
             kind = STORAGES.get(storage.name)
             if kind is None:
                 raise ValueError(f"tensors of {storage.name} are not read")
-            values = np.frombuffer(archive.read(f"{folder}data/{key}"), dtype=kind)
+            name = f"{folder}data/{key}"
+            if archive.getinfo(name).file_size > STORAGE_BYTES_MAX:
+                raise ValueError("a tensor is larger than any of these networks")
+            values = np.frombuffer(archive.read(name), dtype=kind)
             if storage.name == "BFloat16Storage":
                 values = (values.astype("<u4") << 16).view("<f4")
             return values if values.dtype == np.int64 else values.astype(np.float32, copy=False)
 
         def tensor(values, offset, size, stride, *_):
-            count = int(np.prod(size, dtype=np.int64))
-            contiguous = tuple(int(np.prod(size[i + 1 :], dtype=np.int64)) for i in range(len(size)))
-            if count > ELEMENTS_MAX or offset < 0 or offset + count > len(values):
+            count = math.prod(size)
+            contiguous = tuple(math.prod(size[i + 1 :]) for i in range(len(size)))
+            if min(size, default=0) < 0 or offset < 0 or offset + count > len(values):
                 raise ValueError("a tensor does not fit its data")
             if count > 0 and tuple(stride) != contiguous:
                 raise ValueError("a tensor is not stored in order")
