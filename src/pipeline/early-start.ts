@@ -17,7 +17,7 @@ export function createEarlyStart(stage: StageOptions): () => Promise<void> {
   /** By key: paths that the thread knows. */
   const told = new Map<string, Set<string>>();
   return async () => {
-    if (!config.volume.whileReceiving) return;
+    if (!config.series.reduceWhileReceiving) return;
     const receiving = await receivingSeries(database, SERIES_MAX);
     const keys = new Set(receiving.map(earlyKey));
     for (const key of told.keys()) if (!keys.has(key)) told.delete(key);

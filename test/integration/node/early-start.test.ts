@@ -9,11 +9,10 @@ describe("a node with a series that still arrives", function () {
   this.timeout(180_000);
 
   /** @returns slices that were reduced before the series was complete */
-  async function earlySlices(whileReceiving: boolean, seconds: number): Promise<number> {
-    const name = `early-${whileReceiving}-${seconds}`;
+  async function earlySlices(reduceWhileReceiving: boolean, seconds: number): Promise<number> {
+    const name = `early-${reduceWhileReceiving}-${seconds}`;
     const { node, log } = await startTestNode({
-      quietSeconds: 3600,
-      extra: { volume: { whileReceiving } },
+      extra: { series: { quietSeconds: 3600, reduceWhileReceiving } },
     });
     try {
       await push(node.dicom, ctSeries({ name, slices: SLICES }));
