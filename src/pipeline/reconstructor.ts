@@ -30,7 +30,10 @@ const COMPILE_MS_MAX = 30_000;
  *   for itself, which costs each of them some 20 MB
  */
 export function createReconstructor(compileCache?: string): Reconstructor {
-  const compiled = compileCache === undefined ? Promise.resolve() : fillCache(compileCache);
+  let filled: Promise<void> | undefined;
+  /** With the first slices of the first series. */
+  const compiled = () =>
+    (filled ??= compileCache === undefined ? Promise.resolve() : fillCache(compileCache));
   const env =
     compileCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: compileCache };
   let worker: Worker | undefined;
@@ -86,12 +89,12 @@ export function createReconstructor(compileCache?: string): Reconstructor {
 
   return {
     run(task) {
-      const result = tail.then(() => compiled).then(() => runOne(task));
+      const result = tail.then(compiled).then(() => runOne(task));
       tail = result.catch(() => undefined);
       return result;
     },
     beginEarly(task) {
-      void compiled.then(() => {
+      void compiled().then(() => {
         if (!isStopped) running().postMessage({ early: task } satisfies ReconstructRequest);
       });
     },
