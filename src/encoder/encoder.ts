@@ -4,10 +4,9 @@
  */
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
-import { type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
+import { KindredError, messageOf } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
-import { STATUSES } from "../kernel/statuses.ts";
 import type { Bundle, BundleResult } from "./bundle.ts";
 import type { Profile } from "./manifest.ts";
 import { createProcessHost, type ProcessHost } from "./process-host.ts";
@@ -127,13 +126,8 @@ export function createEncoder(options: {
             "MODEL_NOT_READY",
             `Model ${modelId} did not prove itself: see kindred doctor`,
           );
-        const answer = await host.ask(
-          { kind: "run", modelId, profileId, tensorPath },
-          config.runSeconds,
-        );
-        if (answer.kind === "error") throw new KindredError(asCode(answer.code), answer.message);
-        if (answer.kind !== "vector")
-          throw new KindredError("INTERNAL", "The encoder process answered another question");
+        const question = { modelId, profileId, tensorPath };
+        const answer = await host.ask("run", question, config.runSeconds);
         return {
           vector: answer.vector,
           provider: space.provider,
@@ -178,16 +172,10 @@ async function prove(
 ): Promise<string | null> {
   try {
     const { bundle, profileId } = space;
-    const answer = await host.ask(
-      { kind: "prove", bundle, profileId, provider, threads },
-      PROVE_SECONDS,
-    );
-    if (answer.kind === "proved") return null;
-    return (answer.kind === "error" ? answer.message : "answered another question")
-      .split("\n")[0]!
-      .slice(0, ATTEMPT_TEXT_MAX);
+    await host.ask("prove", { bundle, profileId, provider, threads }, PROVE_SECONDS);
+    return null;
   } catch (error) {
-    return messageOf(error).slice(0, ATTEMPT_TEXT_MAX);
+    return messageOf(error).split("\n")[0]!.slice(0, ATTEMPT_TEXT_MAX);
   }
 }
 
@@ -251,8 +239,4 @@ function spaceStatus({ bundle, profileId, provider, attempts }: Space): ModelSta
     reason: provider === null ? failed : null,
     attempts: [...attempts],
   };
-}
-
-function asCode(code: string): ErrorCode {
-  return code in STATUSES ? (code as ErrorCode) : "INTERNAL";
 }

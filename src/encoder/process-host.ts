@@ -1,8 +1,9 @@
 /** Parent side of the encoder process: starts it when needed, one question at a time, kills it when it is late. */
 import { type ChildProcess, fork } from "node:child_process";
-import { KindredError } from "../kernel/errors.ts";
+import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { FromProcess, ProveRequest, RunRequest, ToProcess } from "./encoder-process.ts";
+import { STATUSES } from "../kernel/statuses.ts";
+import type { Answer, Ask, FromProcess, Kind, ToProcess } from "./process-messages.ts";
 
 export interface ProcessHost {
   /** Number of the process that runs; after another number, all that was proved before is forgotten. */
@@ -10,9 +11,10 @@ export interface ProcessHost {
   /**
    * Starts a process when none runs. The caller asks one thing at a time.
    *
-   * @throws KindredError `UNAVAILABLE` when the process died, was late (and was killed) or cannot start
+   * @throws KindredError `UNAVAILABLE` when the process died, was late (and was killed) or cannot start;
+   * whatever the handler of the question throws
    */
-  ask(question: ProveRequest | RunRequest, seconds: number): Promise<FromProcess>;
+  ask<K extends Kind>(kind: K, ask: Ask<K>, seconds: number): Promise<Answer<K>>;
   /** Ends the process; a running question is rejected, later ones are refused. */
   stop(): Promise<void>;
 }
@@ -65,13 +67,13 @@ export function createProcessHost(log: Logger): ProcessHost {
 
   return {
     generation: () => (child === undefined ? 0 : generation),
-    ask(question, seconds) {
+    ask<K extends Kind>(kind: K, ask: Ask<K>, seconds: number) {
       if (isStopping)
         return Promise.reject(new KindredError("UNAVAILABLE", "The encoder is stopping"));
       child ??= launch();
       const asked = child;
       const call = nextCall++;
-      return new Promise<FromProcess>((resolve, reject) => {
+      return new Promise<Answer<K>>((resolve, reject) => {
         const timer = setTimeout(
           () => {
             // A run cannot be cancelled; the process can. The question is rejected when it is gone.
@@ -88,14 +90,15 @@ export function createProcessHost(log: Logger): ProcessHost {
           call,
           resolve(answer) {
             settled();
-            resolve(answer);
+            if ("answer" in answer) resolve(answer.answer as Answer<K>);
+            else reject(new KindredError(asCode(answer.error.code), answer.error.message));
           },
           reject(error) {
             settled();
             reject(error);
           },
         };
-        const message: ToProcess = { ...question, call };
+        const message: ToProcess<K> = { call, kind, ask };
         asked.send(message, (error) => {
           // The pipe is broken: whatever still runs cannot answer.
           if (error !== null) asked.kill("SIGKILL");
@@ -118,4 +121,8 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(KINDRED_|PG|DATABASE_URL)/.test(name)),
   );
+}
+
+function asCode(code: string): ErrorCode {
+  return code in STATUSES ? (code as ErrorCode) : "INTERNAL";
 }
