@@ -160,7 +160,12 @@ async function embedOne(
       const made = await encoder.embedFile(chosen.modelId, chosen.profile.id, path);
       await rm(path, { force: true });
       const runSeconds = made.milliseconds / 1000;
-      volumes.push({ ...one, vector: [...made.vector], provider: made.provider, runSeconds });
+      volumes.push({
+        ...one,
+        vector: [...made.vectors[0]!.vector],
+        provider: made.provider,
+        runSeconds,
+      });
     }
     return { ...about, volumeSeconds, volumes, error: null };
   } catch (error) {

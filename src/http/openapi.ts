@@ -44,9 +44,10 @@ export const OPENAPI = {
       inQuery("limit", "1 to 500"),
       inQuery("offset", "rows to skip"),
     ]),
-    "/api/v1/series/{uid}": get("State, verdict, volumes, models and documents of a series", [
-      uidInPath,
-    ]),
+    "/api/v1/series/{uid}": get(
+      "State, verdict, volumes, models, models that were skipped and why, and documents of a series",
+      [uidInPath],
+    ),
     "/api/v1/series/{uid}/instances": get("The instances of a series and the keys of their files", [
       uidInPath,
     ]),
@@ -81,6 +82,7 @@ export const OPENAPI = {
     "/api/v1/search": get("Text search; needs a model with a text encoder", [
       inQuery("text", "prompt"),
     ]),
+    "/api/v1/models": get("Models: state, provider, and providers that did not prove themselves"),
     "/api/v1/queue": get("Jobs, series by state, open deliveries and storage commitments"),
   },
 } as const;
