@@ -193,7 +193,7 @@ async function main(): Promise<void> {
   ];
   const text = counts.map((slices) => section(slices, contenders, c, torches[0])).join("\n\n");
   const whole = values.kernel ? [] : ["", await ways()];
-  const command = `npm run bench:volume -- --slices ${counts.join()} --repetitions ${repetitions}`;
+  const command = `npm run bench:volume -- --slices ${counts.join()} --repetitions ${repetitions}${values.python === undefined ? "" : " --python PYTHON"}`;
   const machine = `${cpus().length} × ${cpus()[0]!.model}, Node ${process.version.slice(1)}`;
   const load = loadavg()[0]!.toFixed(1);
   const head = `\`${command}\`: ${machine}, load ${load} at the end.`;

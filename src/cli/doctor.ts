@@ -11,13 +11,13 @@ import { pendingMigrations } from "../db/migrate.ts";
 import { readTlsFiles } from "../dimse/tls-files.ts";
 import { discoverBundles, unusedBundles } from "../encoder/bundle.ts";
 import { createEncoder } from "../encoder/encoder.ts";
+import { modelFolders } from "../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { silentLogger } from "../kernel/log.ts";
 import { createMetrics } from "../kernel/metrics.ts";
 import { VERSION } from "../kernel/version.ts";
 import type { Command } from "./commands.ts";
-import { modelFolders } from "./model/model-folders.ts";
 import { parseCommand } from "./options.ts";
 import { describeFinding, repairArchive } from "./repair.ts";
 

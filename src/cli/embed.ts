@@ -7,6 +7,7 @@ import type { Config } from "../config/schema.ts";
 import { isValidUid } from "../dicom/uids.ts";
 import { discoverBundles } from "../encoder/bundle.ts";
 import { createEncoder, type Encoder, type EncoderProfile } from "../encoder/encoder.ts";
+import { modelFolders } from "../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { codeOf, type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
 import { silentLogger } from "../kernel/log.ts";
@@ -17,7 +18,6 @@ import { createReconstructor, type Reconstructor } from "../pipeline/reconstruct
 import { findingLines, VERDICTS } from "../report/wording.ts";
 import { printable } from "./api.ts";
 import type { Command } from "./commands.ts";
-import { modelFolders } from "./model/model-folders.ts";
 import { parseCommand } from "./options.ts";
 import { archiveFiles } from "./volume/archive-files.ts";
 import { bySeries, filesBelow, type SeriesFiles } from "./volume/dicom-files.ts";

@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
+import { modelFolders } from "../encoder/model-folders.ts";
 import { KindredError } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import { printable } from "./api.ts";
 import type { Command } from "./commands.ts";
 import { installModel } from "./model/install.ts";
 import { type ListedModel, listModels } from "./model/list.ts";
-import { modelFolders } from "./model/model-folders.ts";
 import { createProgress } from "./model/progress.ts";
 import { verifyFolder } from "./model/verify.ts";
 import { parseCommand } from "./options.ts";

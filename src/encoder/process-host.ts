@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { besides, environmentWithoutSettings } from "../kernel/own-process.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import type { Answer, Ask, FromProcess, Kind, ToProcess } from "./process-messages.ts";
 
@@ -62,12 +63,10 @@ export function createProcessHost(log: Logger, onEnd: () => void = () => undefin
   };
 
   const launch = (): ChildProcess => {
-    // The same extension as this file: .ts from source, .js from dist.
-    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-    const one = fork(new URL(`./encoder-process${extension}`, import.meta.url), [], {
+    const one = fork(besides(import.meta.url, "encoder-process"), [], {
       serialization: "advanced",
       execArgv: [],
-      env: environment(),
+      env: environmentWithoutSettings(),
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
     one.on("message", (answer: FromProcess) => take(answer.call)?.resolve(answer));
@@ -120,13 +119,6 @@ export function createProcessHost(log: Logger, onEnd: () => void = () => undefin
       await exited;
     },
   };
-}
-
-/** Our own environment without the node's settings: a process that runs others' graphs needs no password. */
-function environment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(KINDRED_|PG|DATABASE_URL)/.test(name)),
-  );
 }
 
 function asCode(code: string): ErrorCode {

@@ -3,7 +3,6 @@
  * the plan that the whole series asks for reduces its slice in the very same way, and forgotten otherwise: a tilt or a
  * different spacing shows only when all slices are there.
  */
-
 import { readSync, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -14,6 +13,9 @@ import type { ReducedSlice } from "./slice-threads.ts";
 
 /** Planes of one series; what comes after is reduced when the series is complete. */
 export const EARLY_BYTES_MAX = 1_073_741_824;
+
+/** Series whose planes are kept; the one without news for the longest time is given up. */
+export const EARLY_SERIES_MAX = 4;
 
 export interface EarlyPlanes {
   /** For a stack whose slices lie straight above each other. */

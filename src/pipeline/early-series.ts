@@ -13,7 +13,7 @@ import { pictureSteps } from "../volume/picture.ts";
 import { planReduction, type ReductionPlan } from "../volume/reduction-plan.ts";
 import type { SlicePlane, StackGeometry } from "../volume/types.ts";
 import { shared } from "./build-volume.ts";
-import { createEarlyPlanes, type EarlyPlanes } from "./early-planes.ts";
+import { createEarlyPlanes, EARLY_SERIES_MAX, type EarlyPlanes } from "./early-planes.ts";
 import type { EarlyTask } from "./reconstruct-task.ts";
 import type { ScannedFrame } from "./scan-files.ts";
 import type { SliceThreads } from "./slice-threads.ts";
@@ -37,8 +37,8 @@ export interface EarlyWork {
 const FILES_AT_ONCE = 16;
 /** Multi-frame files come whole: there is little to begin early with. */
 const FRAMES_MAX = 64;
-/** Series whose work is kept; the one without news for the longest time is given up. */
-const SERIES_MAX = 4;
+/** A series that is refused for its header, or whose job waits this long, is not worth its disk. */
+const IDLE_SECONDS = 600;
 
 interface Begun {
   readonly headers: Map<string, SliceFileHeader>;
@@ -51,10 +51,19 @@ interface Begun {
   isClaimed: boolean;
   /** Resolves when it is claimed. */
   readonly claimed: PromiseWithResolvers<void>;
+  /** Gives it up. */
+  idle: NodeJS.Timeout | undefined;
 }
 
-/** @param untilIdle - resolves when no complete series is reconstructed */
-export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<void>): EarlyWork {
+/**
+ * @param untilIdle - resolves when no complete series is reconstructed
+ * @param idleSeconds - without news of a series after which its work is given up
+ */
+export function createEarlyWork(
+  threads: SliceThreads,
+  untilIdle: () => Promise<void>,
+  idleSeconds = IDLE_SECONDS,
+): EarlyWork {
   const begun = new Map<string, Begun>();
   let fileNumber = 0;
 
@@ -101,6 +110,7 @@ export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<
     const series = begun.get(key);
     if (series === undefined) return undefined;
     begun.delete(key);
+    clearTimeout(series.idle);
     series.isClaimed = true;
     series.claimed.resolve();
     await series.running;
@@ -109,6 +119,8 @@ export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<
     const { headers, planes } = series;
     return { headers, planes, close: async () => planes?.close() };
   };
+
+  const giveUp = (key: string) => void claim(key).then((given) => given?.close());
 
   return {
     take(task) {
@@ -120,12 +132,14 @@ export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<
         running: undefined,
         isClaimed: false,
         claimed: Promise.withResolvers<void>(),
+        idle: undefined,
       };
+      clearTimeout(series.idle);
+      series.idle = setTimeout(() => giveUp(task.key), idleSeconds * 1000).unref();
       begun.delete(task.key);
       begun.set(task.key, series);
       const oldest = begun.keys().next().value;
-      if (oldest !== undefined && begun.size > SERIES_MAX)
-        void claim(oldest).then((given) => given?.close());
+      if (oldest !== undefined && begun.size > EARLY_SERIES_MAX) giveUp(oldest);
       series.waiting.push(...task.paths);
       series.running ??= workOn(series, task)
         // Whatever it was, the series is reconstructed without.

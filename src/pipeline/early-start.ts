@@ -6,15 +6,12 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { instancesOfSeries } from "../db/instances.ts";
 import { receivingSeries } from "../db/series.ts";
-import { EARLY_BYTES_MAX } from "./early-planes.ts";
+import { EARLY_BYTES_MAX, EARLY_SERIES_MAX } from "./early-planes.ts";
 import type { StageOptions } from "./pipeline.ts";
 import { earlyKey } from "./reconstruct-series.ts";
 
-/** Series begun with at a time; others wait for their completion. */
-const SERIES_MAX = 4;
-
-/** Planes of all series in work. */
-const ROOM_BYTES = SERIES_MAX * EARLY_BYTES_MAX;
+/** Planes of all series in work; further series wait for their completion. */
+const ROOM_BYTES = EARLY_SERIES_MAX * EARLY_BYTES_MAX;
 
 /** @returns what a clock calls */
 export function createEarlyStart(stage: StageOptions): () => Promise<void> {
@@ -23,7 +20,7 @@ export function createEarlyStart(stage: StageOptions): () => Promise<void> {
   const told = new Map<string, Set<string>>();
   return async () => {
     if (!config.series.reduceWhileReceiving) return;
-    const receiving = await receivingSeries(database, SERIES_MAX);
+    const receiving = await receivingSeries(database, EARLY_SERIES_MAX);
     const keys = new Set(receiving.map(earlyKey));
     for (const key of told.keys()) if (!keys.has(key)) told.delete(key);
     // Planes must never take the room that slices need.

@@ -1,9 +1,7 @@
 /** Hands series to the reconstruction thread, one at a time; a thread that dies is replaced for the next series. */
-import { execFile } from "node:child_process";
-import { mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, KindredError } from "../kernel/errors.ts";
+import { besides, compileCacheEnvironment, fillCompileCache } from "../kernel/own-process.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import type {
   EarlyTask,
@@ -12,6 +10,7 @@ import type {
   ReconstructResult,
   ReconstructTask,
 } from "./reconstruct-task.ts";
+import { SLICE_THREAD_MODULE } from "./slice-threads.ts";
 
 export interface Reconstructor {
   run(task: ReconstructTask): Promise<ReconstructResult>;
@@ -22,27 +21,25 @@ export interface Reconstructor {
 
 /** V8 would let 48 MB of garbage pile up. */
 const YOUNG_MEGABYTES_MAX = 12;
-/** Threads start after it. */
-const COMPILE_MS_MAX = 30_000;
+const THREAD_MODULE = besides(import.meta.url, "reconstruct-worker");
 
 /**
- * @param compileCache - folder where Node keeps compiled modules; without it each of the threads strips types and compiles
- *   for itself, which costs each of them some 20 MB
+ * @param dataDir - whose compile cache the threads use; without it each of them strips types and compiles for itself, which
+ *   costs each of them some 20 MB
  */
-export function createReconstructor(compileCache?: string): Reconstructor {
+export function createReconstructor(dataDir?: string): Reconstructor {
+  const cache = dataDir === undefined ? undefined : compileCacheEnvironment(dataDir);
   let filled: Promise<void> | undefined;
-  /** With the first slices of the first series. */
-  const compiled = () =>
-    (filled ??= compileCache === undefined ? Promise.resolve() : fillCache(compileCache));
-  const env =
-    compileCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: compileCache };
+  /** With the first slices of the first series; threads start after it. */
+  const compiled = () => (filled ??= cache === undefined ? Promise.resolve() : compile(cache));
+  const env = { ...process.env, ...cache };
   let worker: Worker | undefined;
   let isStopped = false;
   let tail: Promise<unknown> = Promise.resolve();
 
   const running = () => {
     if (worker !== undefined) return worker;
-    const started = new Worker(threadFile("reconstruct-worker"), {
+    const started = new Worker(THREAD_MODULE, {
       env,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX },
     });
@@ -106,22 +103,8 @@ export function createReconstructor(compileCache?: string): Reconstructor {
   };
 }
 
-/** Has a process of its own load what the threads will load. Never rejects: without a cache all goes on. */
-async function fillCache(folder: string): Promise<void> {
-  const env = { ...process.env, NODE_COMPILE_CACHE: folder };
-  const options = { env, timeout: COMPILE_MS_MAX, killSignal: "SIGKILL" as const };
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(() => undefined);
-  // Without a parent to listen to they have nothing to do, and end when they are loaded.
-  for (const name of ["reconstruct-worker", "slice-thread"])
-    await new Promise<void>((done) =>
-      execFile(process.execPath, [threadFile(name)], options, () => done()),
-    );
-}
-
-/** The same extension as this file: .ts from source, .js from dist. */
-function threadFile(name: string): string {
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  return fileURLToPath(new URL(`./${name}${extension}`, import.meta.url));
+async function compile(cache: ReturnType<typeof compileCacheEnvironment>): Promise<void> {
+  for (const module of [THREAD_MODULE, SLICE_THREAD_MODULE]) await fillCompileCache(module, cache);
 }
 
 function asCode(code: string): ErrorCode {

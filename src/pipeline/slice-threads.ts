@@ -1,5 +1,6 @@
 /** The slice threads as the reconstruction uses them. */
 import { KindredError, messageOf } from "../kernel/errors.ts";
+import { besides } from "../kernel/own-process.ts";
 import type { HuCounts } from "../volume/histogram.ts";
 import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { ScannedFrame } from "./scan-files.ts";
@@ -54,14 +55,13 @@ export interface SliceThreadsOptions {
 
 /** Frames given out for each thread: it never waits for the next, also when another one's takes longer. */
 const FRAMES_A_THREAD = 4;
+export const SLICE_THREAD_MODULE = besides(import.meta.url, "slice-thread");
 const IDLE_SECONDS = 60;
 const HEAP_MEGABYTES_MAX = 512;
 
 export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
-  // The same extension as this file: .ts from source, .js from dist.
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const pool = createThreadPool<SliceJob, SliceAnswer>({
-    script: new URL(`./slice-thread${extension}`, import.meta.url),
+    script: SLICE_THREAD_MODULE,
     workerData: { niceness: options.niceness } satisfies SliceThreadData,
     threads: options.threads,
     jobSeconds: options.frameSeconds,

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { environmentWithoutSettings } from "../../kernel/own-process.ts";
 
 export interface ChildEnded {
   /** Null when a signal ended it. */
@@ -16,7 +17,7 @@ const LINE_CHARACTERS_MAX = 1_000;
 const NOT_INHERITED = ["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV"];
 
 /**
- * A signal to us ends the program too.
+ * A signal to us ends the program too; it sees nothing of our settings.
  *
  * @param onLine - gets each line of standard output, cut to 1,000 characters
  * @throws what spawning throws when there is no such program
@@ -27,7 +28,7 @@ export function runForLines(
   onLine: (line: string) => void = () => undefined,
 ): Promise<ChildEnded> {
   const environment = {
-    ...process.env,
+    ...environmentWithoutSettings(),
     PYTHONUNBUFFERED: "1",
     PYTHONNOUSERSITE: "1",
     PYTHONDONTWRITEBYTECODE: "1",

@@ -4,10 +4,10 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { loadBundle } from "../../encoder/bundle.ts";
+import { modelFolders } from "../../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../../encoder/verified-files.ts";
 import { messageOf } from "../../kernel/errors.ts";
 import { exporters } from "./install.ts";
-import { modelFolders } from "./model-folders.ts";
 
 export interface ListedModel {
   readonly id: string;

@@ -6,8 +6,10 @@ import { bySeries, filesBelow } from "../../../src/cli/volume/dicom-files.ts";
 import { encodeFileMeta } from "../../../src/dicom/part10.ts";
 import { loadBundle } from "../../../src/encoder/bundle.ts";
 import type { Profile } from "../../../src/encoder/manifest.ts";
+import { createEarlyWork } from "../../../src/pipeline/early-series.ts";
 import { type ReconstructResult, tensorFile } from "../../../src/pipeline/reconstruct-task.ts";
 import { createReconstructor } from "../../../src/pipeline/reconstructor.ts";
+import { createSliceThreads } from "../../../src/pipeline/slice-threads.ts";
 import { ctSeries } from "../../support/ct-series.ts";
 import { temporaryFolder } from "../../support/node-under-test.ts";
 import { requireSharedData, SHARED_DATA } from "../../support/shared-data.ts";
@@ -119,6 +121,25 @@ describe("slices reduced while their series arrives", function () {
       const early = await reconstruct(paths, paths, other);
       expectSame(early, late);
       expect(early.result.earlySlices).to.equal(0);
+    }
+  });
+
+  it("are given up with their file when nothing more is heard of their series", async () => {
+    const paths = written("idle");
+    const threads = createSliceThreads({ threads: 1, niceness: 0, frameSeconds: 60 });
+    const task = { paths, profiles, picture: true, folder };
+    try {
+      const work = createEarlyWork(threads, async () => undefined, 0.3);
+      work.take({ key: "idle", ...task });
+      const kept = createEarlyWork(threads, async () => undefined);
+      kept.take({ key: "kept", ...task });
+      await delay(3_000);
+      expect(await work.claim("idle")).to.equal(undefined);
+      const claimed = await kept.claim("kept");
+      expect([...claimed!.headers.keys()]).to.deep.equal(paths);
+      await claimed!.close();
+    } finally {
+      await threads.stop();
     }
   });
 

@@ -13,12 +13,12 @@ export const CASE_ARGUMENTS: Readonly<Record<string, string>> = {
   "ct-04 3": "A plain stack of 5 mm; the scout of the same study does not touch it.",
   "ct-05": "Even gaps; the corners outside the circle of reconstruction hold −2000 and become air.",
   "ct-06":
-    "Gaps of 7.5 to 112.5 mm are no scan that can be interpolated; of two slices at one place the bytes are the same and one is dropped.",
+    "Gaps of 7.5 to 115 mm are no scan that can be interpolated; of two slices at one place the bytes are the same and one is dropped.",
   "ct-07": "No Part 10 header at all: the encoding is seen from the data set; an even stack.",
   "ct-08 1": "Bolus tracking: four images at one place are a time series, not a volume.",
   "ct-08 2": "5, 5 and 10 mm: one of five slices is missing, which is more than missingPartMax.",
   "ct-08 3":
-    "Tilt of 14° that no header element names: measured from positions, sheared; −599 HU at the peak of air is a warning, for four slices through air cells and bone.",
+    "Tilt of 14° that no header element names: measured from positions, sheared; where the peak of air lies in these four slices is a warning only.",
   "ct-09 1": "One slice has no distance to a next one.",
   "ct-09 2": "One coronal reformat: a picture of the axial series, and one slice.",
   "ct-09 3": "One sagittal reformat: the same.",

@@ -5,6 +5,7 @@ import { drawViews, pictureSpacingMm, pictureSteps } from "../../../src/volume/p
 import { encodePng } from "../../../src/volume/png.ts";
 import { applySteps } from "../../../src/volume/steps.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
+import { AXIAL } from "../../support/axial.ts";
 import { viewsOf } from "../../support/body-views.ts";
 
 /** 1 mm voxels of -1000 to 999 HU; `order` names the axes x, y, z. */
@@ -68,11 +69,7 @@ describe("pictures of a volume", () => {
       sizeVoxels: [3, 5, 7],
       spacingMm: [1, 1, 1],
       originLps: [0, 0, 0],
-      axesZyx: [
-        [0, 0, 1],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
+      axesZyx: AXIAL,
     };
     const bright = (image: { width: number; pixels: Uint8Array }) => {
       const at = [...image.pixels.keys()].filter((i) => image.pixels[i]! > 0);

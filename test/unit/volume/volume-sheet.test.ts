@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { CELL, drawText, textWidth } from "../../../src/volume/bitmap-font.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
 import { volumeSheet } from "../../../src/volume/volume-sheet.ts";
+import { AXIAL } from "../../support/axial.ts";
 import { viewsOf } from "../../support/body-views.ts";
 
 const WORDS = "not for diagnostic use";
@@ -13,11 +14,7 @@ function box(size: readonly [number, number, number], mm: readonly [number, numb
     sizeVoxels: size,
     spacingMm: mm,
     originLps: [0, 0, 0],
-    axesZyx: [
-      [0, 0, 1],
-      [0, 1, 0],
-      [1, 0, 0],
-    ],
+    axesZyx: AXIAL,
   };
   return volume;
 }

@@ -1,9 +1,9 @@
 /** Where model bundles lie: built in, installed by `kindred model install`, and the site's own. */
 import { join, resolve } from "node:path";
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 
 /** Built-in bundles, and the exporters of those that are installed. */
-export const BUILT_IN_MODELS = new URL("../../../models/", import.meta.url).pathname;
+export const BUILT_IN_MODELS = new URL("../../models/", import.meta.url).pathname;
 
 /** Bundles that this node installed. */
 export function installedModels(config: Config): string {
