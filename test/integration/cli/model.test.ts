@@ -70,6 +70,16 @@ describe("kindred model", function () {
     });
   });
 
+  it("shows nothing of the node's settings to an exporter", async () => {
+    process.env.PGPASSWORD = "a secret";
+    try {
+      const { code, stderr } = await site("none").install();
+      expect(code, stderr).to.equal(0);
+    } finally {
+      delete process.env.PGPASSWORD;
+    }
+  });
+
   it("installs a bundle that proves itself, tells how far it is, and leaves nothing else", async () => {
     const at = site("none");
     const before = JSON.parse((await kindred("model", "list", "--json", ...at.options)).stdout);
