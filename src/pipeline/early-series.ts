@@ -56,6 +56,7 @@ interface Begun {
 }
 
 /**
+ * @param threads - for this work alone: they are ended when there is none
  * @param untilIdle - resolves when no complete series is reconstructed
  * @param idleSeconds - without news of a series after which its work is given up
  */
