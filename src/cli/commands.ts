@@ -3,7 +3,9 @@ import { config } from "./config.ts";
 import { conformance } from "./conformance.ts";
 import { demo } from "./demo/demo.ts";
 import { doctor } from "./doctor.ts";
+import { embed } from "./embed.ts";
 import { migrate } from "./migrate.ts";
+import { model } from "./model.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
 import { series } from "./series.ts";
@@ -25,6 +27,8 @@ export const COMMANDS: readonly Command[] = [
   similar,
   series,
   volume,
+  embed,
+  model,
   queue,
   peers,
   migrate,

@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { access, constants, mkdir, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Config, Role } from "../config/schema.ts";
 import { archiveNodes } from "../db/archive-nodes.ts";
 import { type Database, openDatabase } from "../db/database.ts";
@@ -20,6 +20,7 @@ import { VERSION } from "../kernel/version.ts";
 import type { Command } from "./commands.ts";
 import type { Finding } from "./finding.ts";
 import { gpuFindings } from "./gpu.ts";
+import { modelFolders } from "./model/model-folders.ts";
 import { parseCommand } from "./options.ts";
 import { describeFinding, repairArchive } from "./repair.ts";
 
@@ -217,9 +218,7 @@ async function nodesOf(db: Database): Promise<Finding[]> {
 }
 
 async function models(config: Config): Promise<Finding[]> {
-  const builtIn = new URL("../../models/", import.meta.url).pathname;
-  const folders = [builtIn, join(resolve(config.dataDir), "models")];
-  if (config.encoder.modelsDir !== undefined) folders.push(resolve(config.encoder.modelsDir));
+  const folders = modelFolders(config);
   const verified = await openVerifiedFiles(resolve(config.dataDir));
   const bundles = await discoverBundles(folders, config.encoder.models, verified);
   const encoder = createEncoder({

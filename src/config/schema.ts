@@ -482,6 +482,12 @@ const nodeSchema = z.strictObject({
         .max(1_000)
         .default(4)
         .describe("Fewest slices that make a volume."),
+      reduceWhileReceiving: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Read and reduce slices while their series still arrives, with the lowest priority, so that its volume is ready sooner.",
+        ),
     })
     .prefault({}),
   volume: z
@@ -537,12 +543,6 @@ const nodeSchema = z.strictObject({
         .max(100)
         .default(0.5)
         .describe("How far a slice may lie sideways of the line of its stack (pixels)."),
-      whileReceiving: z
-        .boolean()
-        .default(true)
-        .describe(
-          "Read and reduce slices while their series still arrives, with the lowest priority, so that its volume is ready sooner.",
-        ),
     })
     .prefault({}),
   encoder: z

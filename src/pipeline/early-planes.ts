@@ -13,7 +13,7 @@ import type { ScannedFrame } from "./scan-files.ts";
 import type { ReducedSlice } from "./slice-threads.ts";
 
 /** Planes of one series; what comes after is reduced when the series is complete. */
-const BYTES_MAX = 1_073_741_824;
+export const EARLY_BYTES_MAX = 1_073_741_824;
 
 export interface EarlyPlanes {
   /** For a stack whose slices lie straight above each other. */
@@ -64,7 +64,8 @@ export async function createEarlyPlanes(
     },
     keep(frame, { planes, counts }) {
       const at = kept.size * buffer.length;
-      if (counts === undefined || at + buffer.length > BYTES_MAX || kept.has(nameOf(frame))) return;
+      if (counts === undefined || at + buffer.length > EARLY_BYTES_MAX || kept.has(nameOf(frame)))
+        return;
       for (const [i, part] of parts.entries()) part.set(planes[i]!);
       // Into the page cache, of a file without a name: a write that fails costs the early start only.
       if (writeSync(file.fd, buffer, 0, buffer.length, at) !== buffer.length) return;

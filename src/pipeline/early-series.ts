@@ -4,6 +4,7 @@
  * series is reconstructed as if nothing had been done.
  */
 import { join } from "node:path";
+import { LentBytes } from "../dicom/file-bytes.ts";
 import { canReadFrames } from "../dicom/pixels/frame-source.ts";
 import { readSliceFile, type SliceFileHeader } from "../dicom/slice-file.ts";
 import { volumeSteps } from "../encoder/preprocess.ts";
@@ -58,6 +59,7 @@ export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<
   let fileNumber = 0;
 
   const workOn = async (series: Begun, task: EarlyTask) => {
+    const lent = new LentBytes();
     while (series.waiting.length > 0) {
       // A series that is claimed is the very one that the thread is busy with.
       await Promise.race([untilIdle(), series.claimed.promise]);
@@ -66,7 +68,7 @@ export function createEarlyWork(threads: SliceThreads, untilIdle: () => Promise<
       const frames: ScannedFrame[] = [];
       for (const path of paths) {
         // What cannot be read now is judged when the series is complete.
-        const header = await readSliceFile(path).catch(() => undefined);
+        const header = await readSliceFile(path, lent).catch(() => undefined);
         if (header === undefined || header.planes.length > FRAMES_MAX) continue;
         series.headers.set(path, header);
         for (const plane of header.planes) frames.push({ path, header, plane });

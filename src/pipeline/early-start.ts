@@ -2,14 +2,19 @@
  * Tells the reconstruction thread of slices as they arrive, whichever process received them: the rows say what is there.
  * A series that is closed is forgotten here; the thread hears of it by its reconstruction.
  */
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { instancesOfSeries } from "../db/instances.ts";
 import { receivingSeries } from "../db/series.ts";
+import { EARLY_BYTES_MAX } from "./early-planes.ts";
 import type { StageOptions } from "./pipeline.ts";
 import { earlyKey } from "./reconstruct-series.ts";
 
 /** Series begun with at a time; others wait for their completion. */
 const SERIES_MAX = 4;
+
+/** Planes of all series in work. */
+const ROOM_BYTES = SERIES_MAX * EARLY_BYTES_MAX;
 
 /** @returns what a clock calls */
 export function createEarlyStart(stage: StageOptions): () => Promise<void> {
@@ -17,10 +22,12 @@ export function createEarlyStart(stage: StageOptions): () => Promise<void> {
   /** By key: paths that the thread knows. */
   const told = new Map<string, Set<string>>();
   return async () => {
-    if (!config.volume.whileReceiving) return;
+    if (!config.series.reduceWhileReceiving) return;
     const receiving = await receivingSeries(database, SERIES_MAX);
     const keys = new Set(receiving.map(earlyKey));
     for (const key of told.keys()) if (!keys.has(key)) told.delete(key);
+    // Planes must never take the room that slices need.
+    if (receiving.length > 0 && !(await hasRoom(stage))) return;
     for (const series of receiving) {
       const key = earlyKey(series);
       const known = told.get(key) ?? new Set();
@@ -43,4 +50,9 @@ export function createEarlyStart(stage: StageOptions): () => Promise<void> {
       });
     }
   };
+}
+
+async function hasRoom({ dataDir, config }: StageOptions): Promise<boolean> {
+  const { bavail, bsize } = await statfs(dataDir);
+  return bavail * bsize > config.archive.freeBytesMin + ROOM_BYTES;
 }

@@ -6,6 +6,7 @@
  * Every arrow is a durable job whose next one is enqueued in the transaction that records its result. Work on a
  * revision that is no longer the current one changes nothing and ends.
  */
+import { join, resolve } from "node:path";
 import type { InstanceStore } from "../archive/instance-store.ts";
 import type { Config } from "../config/schema.ts";
 import type { Database } from "../db/database.ts";
@@ -69,7 +70,7 @@ const EMBED_CONCURRENCY = 4;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { config, database, queue, clock, log } = options;
-  const reconstructor = createReconstructor();
+  const reconstructor = createReconstructor(join(resolve(options.dataDir), "cache"));
   const enqueue = (kind: string) => (tx: Queryable, at: SeriesRevision) =>
     queue.enqueue(kind, { ...at }, { tx, key: `${at.seriesInstanceUid}/${at.revision}` });
   const stage: StageOptions = {

@@ -1,4 +1,7 @@
 /** Hands series to the reconstruction thread, one at a time; a thread that dies is replaced for the next series. */
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
@@ -17,15 +20,32 @@ export interface Reconstructor {
   stop(): Promise<void>;
 }
 
-export function createReconstructor(): Reconstructor {
+/** V8 would let 48 MB of garbage pile up. */
+const YOUNG_MEGABYTES_MAX = 12;
+/** Threads start after it. */
+const COMPILE_MS_MAX = 30_000;
+
+/**
+ * @param compileCache - folder where Node keeps compiled modules; without it each of the threads strips types and compiles
+ *   for itself, which costs each of them some 20 MB
+ */
+export function createReconstructor(compileCache?: string): Reconstructor {
+  let filled: Promise<void> | undefined;
+  /** With the first slices of the first series. */
+  const compiled = () =>
+    (filled ??= compileCache === undefined ? Promise.resolve() : fillCache(compileCache));
+  const env =
+    compileCache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: compileCache };
   let worker: Worker | undefined;
+  let isStopped = false;
   let tail: Promise<unknown> = Promise.resolve();
 
   const running = () => {
     if (worker !== undefined) return worker;
-    // The same extension as this file: .ts from source, .js from dist.
-    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-    const started = new Worker(new URL(`./reconstruct-worker${extension}`, import.meta.url));
+    const started = new Worker(threadFile("reconstruct-worker"), {
+      env,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX },
+    });
     worker = started;
     const forget = () => {
       if (worker === started) worker = undefined;
@@ -69,18 +89,39 @@ export function createReconstructor(): Reconstructor {
 
   return {
     run(task) {
-      const result = tail.then(() => runOne(task));
+      const result = tail.then(compiled).then(() => runOne(task));
       tail = result.catch(() => undefined);
       return result;
     },
     beginEarly(task) {
-      running().postMessage({ early: task } satisfies ReconstructRequest);
+      void compiled().then(() => {
+        if (!isStopped) running().postMessage({ early: task } satisfies ReconstructRequest);
+      });
     },
     async stop() {
+      isStopped = true;
       await worker?.terminate();
       worker = undefined;
     },
   };
+}
+
+/** Has a process of its own load what the threads will load. Never rejects: without a cache all goes on. */
+async function fillCache(folder: string): Promise<void> {
+  const env = { ...process.env, NODE_COMPILE_CACHE: folder };
+  const options = { env, timeout: COMPILE_MS_MAX, killSignal: "SIGKILL" as const };
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(() => undefined);
+  // Without a parent to listen to they have nothing to do, and end when they are loaded.
+  for (const name of ["reconstruct-worker", "slice-thread"])
+    await new Promise<void>((done) =>
+      execFile(process.execPath, [threadFile(name)], options, () => done()),
+    );
+}
+
+/** The same extension as this file: .ts from source, .js from dist. */
+function threadFile(name: string): string {
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  return fileURLToPath(new URL(`./${name}${extension}`, import.meta.url));
 }
 
 function asCode(code: string): ErrorCode {

@@ -1,4 +1,5 @@
 /** Headers of the files of one series, read side by side; what cannot be read is counted, not fatal. */
+import { LentBytes } from "../dicom/file-bytes.ts";
 import { readSliceFile, type SliceFileHeader } from "../dicom/slice-file.ts";
 import { KindredError } from "../kernel/errors.ts";
 import type { SlicePlane } from "../volume/types.ts";
@@ -33,9 +34,10 @@ export async function scanFiles(
   let next = 0;
   let frameCount = 0;
   const scanOn = async () => {
+    const lent = new LentBytes();
     for (let at = next++; at < paths.length; at = next++) {
       const path = paths[at]!;
-      const header = known?.get(path) ?? (await readSliceFile(path).catch(reasonOf));
+      const header = known?.get(path) ?? (await readSliceFile(path, lent).catch(reasonOf));
       scanned[at] = header;
       if (typeof header !== "string") frameCount += header.planes.length;
       if (frameCount > FRAMES_MAX)

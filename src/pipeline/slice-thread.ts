@@ -24,7 +24,7 @@ let reducing: { readonly id: number; readonly reducer: PlaneReducer } | undefine
 /** Jobs are done in the order they came in. */
 let tail: Promise<void> = Promise.resolve();
 
-const { niceness } = workerData as SliceThreadData;
+const { niceness } = (workerData ?? { niceness: 0 }) as SliceThreadData;
 // On Linux 0 is the calling thread; elsewhere the whole process would give way, sockets included.
 if (niceness > 0 && process.platform === "linux")
   setPriority(0, Math.min(niceness, constants.priority.PRIORITY_LOW));

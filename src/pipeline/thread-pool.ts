@@ -62,6 +62,8 @@ interface Thread<Job, Result> {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** Garbage of a job is little: V8 would let 48 MB of it pile up in each thread. */
+const YOUNG_MEGABYTES_MAX = 6;
 /** At work and waiting. */
 const CALLS_A_THREAD = 2;
 
@@ -74,7 +76,10 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
   const start = (): Thread<Job, Result> => {
     const worker = new Worker(options.script, {
       workerData: options.workerData,
-      resourceLimits: { maxOldGenerationSizeMb: options.heapMegabytesMax },
+      resourceLimits: {
+        maxOldGenerationSizeMb: options.heapMegabytesMax,
+        maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX,
+      },
     });
     // Whoever waits for a job holds the process; an idle thread does not.
     worker.unref();

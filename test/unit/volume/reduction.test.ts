@@ -40,17 +40,18 @@ const resampling = fc
     spacingMm: fc.tuple(spacing, spacing, spacing),
     sizeVoxels: fc.tuple(edge, edge, edge),
     flavour: fc.constantFrom("torch", "monai", "torchio", "simpleitk"),
+    sizeFlavour: fc.constantFrom("torch", "area"),
     stepFrom: fc.constantFrom("spacing", "size"),
     sizeRule: fc.constantFrom("round", "floor", "ceil", undefined),
     outsideValue: fc.constantFrom(undefined, -1000),
   })
-  .map(({ bySize, spacingMm, sizeVoxels, ...rest }): VolumeStep => {
+  .map(({ bySize, spacingMm, sizeVoxels, sizeFlavour, ...rest }): VolumeStep => {
     const by = bySize ? { sizeVoxels } : { spacingMm };
     return {
       op: "resample",
       ...by,
       ...rest,
-      flavour: bySize ? "torch" : rest.flavour,
+      flavour: bySize ? sizeFlavour : rest.flavour,
     } as VolumeStep;
   });
 
@@ -62,6 +63,7 @@ const before = fc.array(
       { op: "reorient", axes: "SAR" },
       { op: "reorient", axes: "PIR" },
       { op: "clipHu", min: -900, max: 400 },
+      { op: "foregroundCrop", above: -500 },
       { op: "scale", multiply: -0.5, add: 3 },
       { op: "scale", multiply: 0.01, add: 1.024 },
     ),
@@ -71,6 +73,7 @@ const before = fc.array(
 const after = fc.constantFrom<VolumeStep[]>(
   [],
   [{ op: "cropPad", sizeVoxels: [5, 6, 7], value: -1024 }],
+  [{ op: "foregroundCrop", above: 40 }],
   [
     { op: "clipHu", min: -500, max: 500 },
     { op: "scale", multiply: 0.002, add: 1 },
