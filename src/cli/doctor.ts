@@ -11,6 +11,7 @@ import { pendingMigrations } from "../db/migrate.ts";
 import { readTlsFiles } from "../dimse/tls-files.ts";
 import { discoverBundles, unusedBundles } from "../encoder/bundle.ts";
 import { createEncoder } from "../encoder/encoder.ts";
+import { gpuFacts } from "../encoder/gpu-facts.ts";
 import { modelFolders } from "../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { messageOf } from "../kernel/errors.ts";
@@ -18,19 +19,13 @@ import { silentLogger } from "../kernel/log.ts";
 import { createMetrics } from "../kernel/metrics.ts";
 import { VERSION } from "../kernel/version.ts";
 import type { Command } from "./commands.ts";
+import type { Finding } from "./finding.ts";
+import { gpuFindings } from "./gpu.ts";
 import { parseCommand } from "./options.ts";
 import { describeFinding, repairArchive } from "./repair.ts";
 
-type Level = "ok" | "note" | "fault";
-interface Finding {
-  readonly level: Level;
-  readonly subject: string;
-  readonly text: string;
-  readonly remedy?: string;
-}
-
 const UNAVAILABLE_EXIT = 69;
-const MARK: Readonly<Record<Level, string>> = { ok: "✔", note: "•", fault: "✘" };
+const MARK: Readonly<Record<Finding["level"], string>> = { ok: "✔", note: "•", fault: "✘" };
 
 export const doctor: Command = {
   name: "doctor",
@@ -241,7 +236,12 @@ async function models(config: Config): Promise<Finding[]> {
         ? {
             level: "ok",
             subject,
-            text: `${model.version} proves itself on ${model.provider}${tried ? ` (not on ${tried})` : ""}`,
+            text: [
+              `${model.version} ${model.profile} proves itself on ${model.provider}`,
+              model.precision === null ? "" : ` in ${model.precision}`,
+              tried ? ` (not on ${tried})` : "",
+            ].join(""),
+            ...(model.notes.length > 0 ? { remedy: model.notes.join("; ") } : {}),
           }
         : {
             level: "fault",
@@ -260,18 +260,8 @@ async function models(config: Config): Promise<Finding[]> {
             ? "add it to encoder.models to use it"
             : "it is not in encoder.models, so nothing depends on it; mend or remove it",
       });
-    return [...findings, gpu()];
+    return [...findings, ...gpuFindings(await gpuFacts(config.encoder.providers))];
   } finally {
     await encoder.stop();
   }
-}
-
-function gpu(): Finding {
-  return {
-    level: "note",
-    subject: "GPU",
-    text: "CPU and WebGPU come with the package; CUDA (Linux x64, CUDA 12 and cuDNN 9) does not",
-    remedy:
-      'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install, then encoder.providers = ["cuda", "cpu"]',
-  };
 }

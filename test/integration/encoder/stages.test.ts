@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -6,6 +6,7 @@ import { configSchema } from "../../../src/config/schema.ts";
 import { discoverBundles } from "../../../src/encoder/bundle.ts";
 import { createEncoder, type Encoder } from "../../../src/encoder/encoder.ts";
 import { goldenInput } from "../../../src/encoder/vector.ts";
+import { codeOf, messageOf } from "../../../src/kernel/errors.ts";
 import { silentLogger } from "../../../src/kernel/log.ts";
 import { createMetrics } from "../../../src/kernel/metrics.ts";
 import {
@@ -119,6 +120,25 @@ describe("bundles of several graphs, stages and windows", () => {
       ["one", "two", "one", "two"].map((id) => embed(encoder!, id, "plain")),
     );
     for (const { vectors } of answers) close(vectors[0]!.vector, EXPECTED.plain!.unit!, 1e-5);
+  });
+
+  it("do not come back with files that are not those that were proved", async () => {
+    writeBundle(folder, stagedManifest("one"));
+    writeBundle(folder, stagedManifest("two"));
+    const config = configSchema.parse({
+      encoder: { models: ["one", "two"], memoryMegabytes: 100 },
+    });
+    const bundles = await discoverBundles([folder], ["one", "two"]);
+    const log = silentLogger();
+    encoder = createEncoder({ config: config.encoder, bundles, log, metrics: createMetrics() });
+    await encoder.start();
+    // There is room for one: the second is loaded, the first is not.
+    await cp(join(folder, "two", "pool.onnx"), join(folder, "one", "pool.onnx"));
+    const error = await embed(encoder, "one", "plain").catch((e: unknown) => e);
+    expect(codeOf(error)).to.equal("MODEL_INVALID");
+    expect(messageOf(error)).to.include("changed since it proved itself");
+    const { vectors } = await embed(encoder, "two", "plain");
+    close(vectors[0]!.vector, EXPECTED.plain!.unit!, 1e-5);
   });
 
   it("are refused when they need more memory than there is for models, and say what to do", async () => {
