@@ -8,8 +8,12 @@ import { KindredError, messageOf } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Bundle, BundleResult } from "./bundle.ts";
+import type { Judgement, ProfileAnswer } from "./findings/judge.ts";
+import { createJudges } from "./findings/judges.ts";
 import type { Profile } from "./manifest.ts";
 import { createProcessHost, type ProcessHost } from "./process-host.ts";
+import { searchText } from "./text/normalize.ts";
+import { createTextEncoder, type TextStatus } from "./text/text-encoder.ts";
 
 /** One space: a model with one of its preprocessing profiles. */
 export interface EncoderProfile {
@@ -61,6 +65,37 @@ export interface Encoder {
     profileId: string,
     tensorPath: string,
   ): Promise<{ vector: Float32Array; provider: string; milliseconds: number }>;
+  /** One row a bundle with a text part. */
+  textStatus(): readonly TextStatus[];
+  /**
+   * What a model says of a volume: guard, heads, zero-shot.
+   *
+   * @param answers - of the volume, by profile id; what did not run is left out
+   * @returns undefined when the model says nothing beyond its vectors
+   * @throws KindredError `UNAVAILABLE` (the text process died or was late; try again)
+   */
+  judge(
+    modelId: string,
+    answers: ReadonlyMap<string, ProfileAnswer>,
+  ): Promise<Judgement | undefined>;
+  /**
+   * The vector of a search text, in the space that the model shares with text.
+   *
+   * @param modelId - default: the first model that has such a space
+   * @throws KindredError `BAD_REQUEST` (empty, too long, control characters, a text that the model does not know),
+   *   `MODEL_NOT_READY` (no model with a text encoder, or it did not prove itself), `UNAVAILABLE` (try again)
+   */
+  embedText(text: string, modelId?: string): Promise<TextVector>;
+}
+
+/** A text in a space of volumes. */
+export interface TextVector {
+  readonly modelId: string;
+  readonly bundleDigest: string;
+  readonly profile: string;
+  /** Id of the space. */
+  readonly space: string;
+  readonly vector: Float32Array;
 }
 
 /** Loading and proving one profile on one provider; GPU providers compile for a while. */
@@ -93,10 +128,13 @@ export function createEncoder(options: {
   const spaces = loaded.flatMap((bundle) =>
     bundle.manifest.profiles.map((profile) => unproved(bundle, profile.id)),
   );
+  const texts = createTextEncoder({ config, bundles: loaded, log });
+  const judges = createJudges(texts);
 
   return {
     async start() {
       for (const space of spaces) await inTurn(() => makeReady(space, host, config));
+      await texts.start();
       // Proving another profile may have ended the process; the others are proved again when they are used.
       for (const one of statusOf(bundles, spaces)) {
         const { modelId: model, profile, provider, reason, attempts } = one;
@@ -112,7 +150,26 @@ export function createEncoder(options: {
           );
       }
     },
-    stop: () => host.stop(),
+    stop: async () => {
+      await Promise.all([host.stop(), texts.stop()]);
+    },
+    textStatus: () => texts.status(),
+    async judge(modelId, answers) {
+      const bundle = loaded.find((one) => one.manifest.id === modelId);
+      return bundle && judges.judge(bundle, answers);
+    },
+    async embedText(text, modelId) {
+      const asked = searchText(text);
+      const { bundle, space } = sharedSpace(loaded, modelId);
+      const vector = await texts.searchVector(bundle, asked);
+      return {
+        modelId: bundle.manifest.id,
+        bundleDigest: bundle.digest,
+        profile: space.profile,
+        space: space.id,
+        vector,
+      };
+    },
     profiles: () => loaded.flatMap(profilesOf),
     status: () => statusOf(bundles, spaces),
     embedFile: (modelId, profileId, tensorPath) =>
@@ -135,6 +192,22 @@ export function createEncoder(options: {
         };
       }),
   };
+}
+
+/** The first space of volumes that texts lie in too. @throws KindredError `MODEL_NOT_READY` when there is none */
+function sharedSpace(loaded: readonly Bundle[], modelId: string | undefined) {
+  for (const bundle of loaded) {
+    if (modelId !== undefined && bundle.manifest.id !== modelId) continue;
+    const { spaces } = bundle.manifest;
+    const space = spaces.find((one) => one.sharedWithText && one.granularity === "volume");
+    if (space !== undefined) return { bundle, space };
+  }
+  throw new KindredError(
+    "MODEL_NOT_READY",
+    modelId === undefined
+      ? "No loaded model has a text encoder: install one and list it in encoder.models"
+      : `Model ${modelId} is not loaded or has no text encoder`,
+  );
 }
 
 /**

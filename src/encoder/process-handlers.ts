@@ -6,6 +6,7 @@ import { KindredError } from "../kernel/errors.ts";
 import type { Bundle } from "./bundle.ts";
 import { graphFileOf, type OneGraph, oneGraph } from "./one-graph.ts";
 import type { Answer, Ask, Handlers } from "./process-messages.ts";
+import { createTextHandlers } from "./text/tower.ts";
 import { goldenInput, unitVector } from "./vector.ts";
 
 interface Proved {
@@ -46,7 +47,7 @@ export function createHandlers(): Handlers {
     return { vector, milliseconds: performance.now() - started };
   }
 
-  return { prove, run };
+  return { prove, run, ...createTextHandlers() };
 }
 
 /** @throws KindredError `MODEL_INVALID` when the bundle needs a newer ONNX Runtime */

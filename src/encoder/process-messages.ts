@@ -22,6 +22,16 @@ export interface Questions {
     };
     readonly answer: { readonly vector: Float32Array; readonly milliseconds: number };
   };
+  /** Make this provider ready for the text tower of a bundle, golden texts first. */
+  readonly proveText: {
+    readonly ask: { readonly bundle: Bundle; readonly provider: string; readonly threads: number };
+    readonly answer: Record<never, never>;
+  };
+  /** Vectors of texts with a tower that was proved before. */
+  readonly text: {
+    readonly ask: { readonly modelId: string; readonly texts: readonly string[] };
+    readonly answer: { readonly vectors: readonly Float32Array[] };
+  };
 }
 
 export type Kind = keyof Questions;
