@@ -6,6 +6,7 @@ import { doctor } from "./doctor.ts";
 import { migrate } from "./migrate.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
+import { search } from "./search.ts";
 import { series } from "./series.ts";
 import { serve } from "./serve.ts";
 import { similar } from "./similar.ts";
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   serve,
   demo,
   similar,
+  search,
   series,
   volume,
   queue,

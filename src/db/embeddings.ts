@@ -86,6 +86,19 @@ export async function findSpace(
   return rows[0] === undefined ? undefined : toSpace(rows[0]);
 }
 
+/** The space of a bundle digest and profile: the only one that a vector of theirs may be compared in. */
+export async function findExactSpace(
+  db: Queryable,
+  bundleDigest: string,
+  profile: string,
+): Promise<EmbeddingSpace | undefined> {
+  const { rows } = await db.query<SpaceRow>(
+    "select * from embedding_space where bundle_digest = $1 and profile = $2",
+    [bundleDigest, profile],
+  );
+  return rows[0] === undefined ? undefined : toSpace(rows[0]);
+}
+
 export async function allSpaces(db: Queryable): Promise<EmbeddingSpace[]> {
   const { rows } = await db.query<SpaceRow>("select * from embedding_space order by space_id");
   return rows.map(toSpace);
