@@ -576,6 +576,15 @@ const nodeSchema = z.strictObject({
         .max(256)
         .default(1)
         .describe("CPU threads of one model run."),
+      memoryMegabytes: z
+        .number()
+        .int()
+        .min(64)
+        .max(4_194_304)
+        .optional()
+        .describe(
+          "Memory for models, MiB, against what their manifests say they need (default: three quarters of the machine's). A model that was not used for the longest time makes room for another one.",
+        ),
       runSeconds: z
         .number()
         .min(1)

@@ -3,15 +3,19 @@ import type { Bundle } from "./bundle.ts";
 
 /** Add a kind here, and its handler in `process-handlers.ts`. */
 export interface Questions {
-  /** Make this provider ready for one model profile, golden vectors first. */
+  /** Make ready for one model profile: graphs loaded, golden vectors right. */
   readonly prove: {
     readonly ask: {
       readonly bundle: Bundle;
       readonly profileId: string;
       readonly provider: string;
+      /** CPU threads of one run. */
       readonly threads: number;
+      /** Most windows of one run. */
+      readonly batchMax: number;
     };
-    readonly answer: Record<never, never>;
+    /** Of one run: the first guess of its cost. */
+    readonly answer: { readonly milliseconds: number };
   };
   /** Embed one tensor file with a profile that was proved before. */
   readonly run: {
@@ -19,8 +23,9 @@ export interface Questions {
       readonly modelId: string;
       readonly profileId: string;
       readonly tensorPath: string;
+      readonly batchMax: number;
     };
-    readonly answer: { readonly vector: Float32Array; readonly milliseconds: number };
+    readonly answer: Embedded;
   };
   /** Make this provider ready for the text tower of a bundle, golden texts first. */
   readonly proveText: {
@@ -32,6 +37,23 @@ export interface Questions {
     readonly ask: { readonly modelId: string; readonly texts: readonly string[] };
     readonly answer: { readonly vectors: readonly Float32Array[] };
   };
+  /** Free the memory of a model; it is loaded again when it is asked. */
+  readonly release: {
+    readonly ask: { readonly modelId: string };
+    readonly answer: Record<never, never>;
+  };
+}
+
+/** What one run of a profile gives. */
+export interface Embedded {
+  /** Of unit length, a space of granularity volume each, in the manifest's order: the first one answers queries. */
+  readonly vectors: readonly { readonly space: string; readonly vector: Float32Array }[];
+  /** By reference, `STAGE` or `STAGE.OUTPUT`: what heads and guard of the profile read. Finite; row-major. */
+  readonly outputs: Readonly<
+    Record<string, { readonly dims: readonly number[]; readonly data: Float32Array }>
+  >;
+  /** Of the run alone. */
+  readonly milliseconds: number;
 }
 
 export type Kind = keyof Questions;

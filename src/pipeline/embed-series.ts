@@ -50,7 +50,7 @@ export async function embedSeries(stage: StageOptions, at: SeriesRevision): Prom
   for (const { one, ordinal, file } of inputs) {
     const answer = await encoder.embedFile(one.modelId, one.profile.id, file);
     stage.metrics.encoderSeconds.observe({ model: one.modelId }, answer.milliseconds / 1000);
-    embedded.push({ one, ordinal, vector: answer.vector, provider: answer.provider });
+    embedded.push({ one, ordinal, vector: answer.vectors[0]!.vector, provider: answer.provider });
   }
   await database.transaction(async (tx) => {
     if (!(await moveSeries(tx, at, ["reconstructed"], "embedded"))) return;

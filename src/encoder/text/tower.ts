@@ -1,20 +1,17 @@
 /** Text towers in the model process: proved by their golden texts on a provider, then run. */
-import { join } from "node:path";
-import * as ort from "onnxruntime-node";
 import { KindredError } from "../../kernel/errors.ts";
 import type { Bundle } from "../bundle.ts";
 import type { TextTower } from "../manifest.ts";
-import { graphFileOf } from "../one-graph.ts";
 import type { Handlers } from "../process-messages.ts";
+import { createSessions, type Sessions } from "../run/sessions.ts";
 import { pooledVectors } from "./pool.ts";
 import { openTokens, type TextTokens, type TokenRows } from "./tokens.ts";
 
 interface OpenTower {
   readonly tower: Extract<TextTower, { kind: "tower" }>;
-  readonly session: ort.InferenceSession;
+  readonly bundle: Bundle;
+  readonly sessions: Sessions;
   readonly tokens: TextTokens;
-  /** How the graph names and types its inputs. */
-  readonly inputs: Readonly<Record<string, { readonly role: string; readonly dtype: string }>>;
   /** Texts of one run. */
   readonly batch: number;
 }
@@ -27,11 +24,11 @@ export function createTextHandlers(): Pick<Handlers, "proveText" | "text"> {
   const proved = new Map<string, OpenTower>();
   return {
     async proveText({ bundle, provider, threads }) {
-      const one = await openTower(bundle, provider, threads);
+      const one = await openTower(bundle, createSessions({ provider, threads }));
       try {
-        await proveTower(one, bundle);
+        await proveTower(one);
       } catch (error) {
-        await one.session.release();
+        await one.sessions.release(bundle.digest);
         throw error;
       }
       proved.set(bundle.manifest.id, one);
@@ -47,28 +44,20 @@ export function createTextHandlers(): Pick<Handlers, "proveText" | "text"> {
 }
 
 /** @throws KindredError `MODEL_INVALID` when the tokenizer cannot be read */
-async function openTower(bundle: Bundle, provider: string, threads: number): Promise<OpenTower> {
+async function openTower(bundle: Bundle, sessions: Sessions): Promise<OpenTower> {
   const { manifest, folder } = bundle;
   const { text: tower } = manifest;
   if (tower?.kind !== "tower")
     throw new KindredError("MODEL_INVALID", `${manifest.id} has no text tower`);
   const tokens = await openTokens(folder, tower);
-  const file = graphFileOf(manifest, tower.graph, provider);
-  const session = await ort.InferenceSession.create(join(folder, file), {
-    executionProviders: [provider],
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    enableMemPattern: false,
-    logSeverityLevel: 4,
-  });
-  const { inputs } = manifest.graphs[tower.graph]!;
-  const isFixed = Object.values(inputs).some((one) => typeof one.shape[0] === "number");
-  return { tower, session, tokens, inputs, batch: isFixed || !tokens.fills ? 1 : BATCH_MAX };
+  const inputs = Object.values(manifest.graphs[tower.graph]!.inputs);
+  const isFixed = inputs.some((one) => typeof one.shape[0] === "number");
+  return { bundle, tower, sessions, tokens, batch: isFixed || !tokens.fills ? 1 : BATCH_MAX };
 }
 
 /** @throws KindredError `MODEL_OUTPUT_INVALID` with the largest deviation */
-async function proveTower(one: OpenTower, { manifest }: Bundle): Promise<void> {
-  for (const golden of manifest.golden) {
+async function proveTower(one: OpenTower): Promise<void> {
+  for (const golden of one.bundle.manifest.golden) {
     if (golden.kind !== "text") continue;
     const [vector] = await vectorsOf(one, [golden.text]);
     const deviation = Math.max(...golden.expected.map((value, i) => Math.abs(value - vector![i]!)));
@@ -89,35 +78,16 @@ async function vectorsOf(one: OpenTower, texts: readonly string[]): Promise<Floa
 }
 
 async function runRows(
-  { tower, session, inputs }: OpenTower,
-  rows: TokenRows,
+  { bundle, tower, sessions }: OpenTower,
+  { ids, mask, rows, length }: TokenRows,
 ): Promise<Float32Array[]> {
-  const feeds = Object.fromEntries(
-    Object.entries(inputs).map(([name, { role, dtype }]) => [
+  const { inputs } = bundle.manifest.graphs[tower.graph]!;
+  const feeds = new Map(
+    Object.entries(inputs).map(([name, { role }]) => [
       name,
-      tensorOf(role === "mask" ? rows.mask : rows.ids, dtype, [rows.rows, rows.length]),
+      { dims: [rows, length], data: BigInt64Array.from(role === "mask" ? mask : ids, BigInt) },
     ]),
   );
-  const outputs = await session.run(feeds, [tower.output]);
-  const output = outputs[tower.output];
-  const data = output?.data;
-  if (output === undefined || !(data instanceof Float32Array))
-    throw new KindredError(
-      "MODEL_OUTPUT_INVALID",
-      `The graph has no float output "${tower.output}"`,
-    );
-  return pooledVectors({ dims: output.dims, data }, rows.mask, tower.pool, rows.rows);
-}
-
-function tensorOf(values: Int32Array, dtype: string, dims: readonly number[]): ort.Tensor {
-  switch (dtype) {
-    case "int32":
-      return new ort.Tensor("int32", values, dims);
-    case "bool":
-      return new ort.Tensor("bool", Uint8Array.from(values), dims);
-    case "float32":
-      return new ort.Tensor("float32", Float32Array.from(values), dims);
-    default:
-      return new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
-  }
+  const outputs = await sessions.run(bundle, tower.graph, feeds, [tower.output]);
+  return pooledVectors(outputs.get(tower.output)!, mask, tower.pool, rows);
 }
