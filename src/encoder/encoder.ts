@@ -37,6 +37,8 @@ export interface EncoderProfile {
   readonly profile: Profile;
   /** One vector a volume each; the first one answers queries. */
   readonly spaces: readonly Space[];
+  /** The bundle's first profile: its first space answers when only the model is named. */
+  readonly isDefault: boolean;
 }
 
 export interface Encoder {
@@ -223,5 +225,6 @@ function profileOf({ bundle, profileId }: Serving): EncoderProfile {
     applicability,
     profile: manifest.profiles.find((one) => one.id === profileId)!,
     spaces: volumeSpaces(manifest, profileId),
+    isDefault: manifest.profiles[0]!.id === profileId,
   };
 }

@@ -43,6 +43,13 @@ function checkModels(
   const isAnyReady = failed.length < models.length;
   checks.models = isAnyReady ? "ok" : reasons || "no model bundle is loaded";
   if (isAnyReady && failed.length > 0) warnings.models = reasons;
+  // A model that was meant for a GPU and runs on the CPU is slow, and nobody sees why.
+  const elsewhere = models.flatMap(({ modelId, provider, attempts }) =>
+    provider === null || attempts.length === 0
+      ? []
+      : [`${modelId} runs on ${provider}, not on ${attempts[0]!.provider}: ${attempts[0]!.error}`],
+  );
+  if (elsewhere.length > 0) warnings.providers = [...new Set(elsewhere)].join("; ");
 }
 
 async function measure(metrics: Metrics, { queue, encoder }: Processing): Promise<void> {

@@ -45,7 +45,7 @@ export const OPENAPI = {
       inQuery("offset", "rows to skip"),
     ]),
     "/api/v1/series/{uid}": get(
-      "State, verdict, volumes, models, findings and documents of a series",
+      "State, verdict, volumes, models, models that were skipped and why, findings and documents of a series",
       [uidInPath],
     ),
     "/api/v1/series/{uid}/instances": get("The instances of a series and the keys of their files", [
@@ -85,6 +85,7 @@ export const OPENAPI = {
       inQuery("model", "model id; default: the first one with a text encoder"),
       inQuery("level", "PATIENT, STUDY or SERIES; default STUDY"),
     ]),
+    "/api/v1/models": get("Models: state, provider, and providers that did not prove themselves"),
     "/api/v1/queue": get("Jobs, series by state, open deliveries and storage commitments"),
   },
 } as const;

@@ -6,6 +6,7 @@ import { deliveriesOf, documentsOf, openDeliveries } from "../db/documents.ts";
 import { modelsOf } from "../db/embeddings.ts";
 import { type FindingRun, findingsOf } from "../db/findings.ts";
 import { instancesOfSeries } from "../db/instances.ts";
+import { modelSkipsOf } from "../db/model-skips.ts";
 import { countSeriesByState, findSeries, type SeriesRow, seriesOfStudy } from "../db/series.ts";
 import { listStudies } from "../db/studies.ts";
 import { pictureOf, type VolumeRow, volumesOf } from "../db/volumes.ts";
@@ -210,6 +211,10 @@ async function describeSeries(options: ApiOptions, series: SeriesRow) {
         }
       : {}),
     models: await modelsOf(database, at),
+    skippedModels: (await modelSkipsOf(database, at)).map(({ modelId, ...skip }) => ({
+      id: modelId,
+      ...skip,
+    })),
     findings: (await findingsOf(database, at)).map(describeFindings),
     documents: documents.map((document) => ({
       sopInstanceUid: document.sop_instance_uid,

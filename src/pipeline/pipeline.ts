@@ -64,6 +64,8 @@ export interface Pipeline {
 }
 
 const STAGE_RETRIES = 8;
+/** Series that wait for the encoder, which runs one thing at a time a device: so a cheap model of one passes a dear one. */
+const EMBED_CONCURRENCY = 4;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { config, database, queue, clock, log } = options;
@@ -98,16 +100,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const defineStage = (
     kind: string,
     from: readonly SeriesState[],
-    run: (stage: StageOptions, at: SeriesRevision) => Promise<void>,
+    run: (stage: StageOptions, at: SeriesRevision, attempt: number) => Promise<void>,
+    concurrency = 1,
   ) =>
     queue.define<SeriesRevision>(kind, {
       retryLimit: STAGE_RETRIES,
       retryDelaySeconds: 2,
       retryBackoff: true,
-      concurrency: 1,
+      concurrency,
       handler: async (at, job) => {
         try {
-          await run(stage, at);
+          await run(stage, at, job.attempt);
         } catch (error) {
           const isOver =
             job.attempt > STAGE_RETRIES || STATUSES[codeOf(error)].retry === "permanent";
@@ -124,7 +127,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     completion,
     async start() {
       defineStage("series.reconstruct", ["complete"], reconstructSeries);
-      defineStage("series.embed", ["reconstructed"], embedSeries);
+      defineStage("series.embed", ["reconstructed"], embedSeries, EMBED_CONCURRENCY);
       defineStage("series.report", ["embedded"], reportSeries);
       queue.define<DeliveryJob>("outbound.send", {
         retryLimit: config.outbound.attemptsMax - 1,

@@ -66,8 +66,10 @@ async function reportInput(
   },
 ): Promise<ReportInput> {
   const { database, config, encoder } = stage;
-  const used = (await modelsOf(database, at))[0];
-  const model = encoder.profiles().find((one) => one.modelId === used?.id);
+  const models = await modelsOf(database, at);
+  const used = models.find((one) => one.id === config.encoder.models[0]) ?? models[0];
+  // Also of a model that proves itself no more: the vectors that it made are as true as before.
+  const model = encoder.bundles().find((one) => one.manifest.id === used?.id);
   if (used === undefined || model === undefined)
     throw new KindredError("MODEL_NOT_READY", "The model of this series is not loaded");
   const similar = await findSimilar(database, config.search, config.encoder.models[0]!, {
@@ -120,14 +122,14 @@ async function reportInput(
       usedInstanceCount: one.instance_count,
     })),
     model: {
-      id: model.modelId,
-      version: model.version,
-      title: model.title,
-      bundleDigest: model.bundleDigest,
-      profile: model.profile.id,
+      id: model.manifest.id,
+      version: model.manifest.version,
+      title: model.manifest.title,
+      bundleDigest: model.digest,
+      profile: used.profile,
       provider: used.provider,
-      limits: model.limits,
-      intendedUse: model.intendedUse,
+      limits: model.manifest.limits,
+      intendedUse: model.manifest.intendedUse,
     },
     measurements: [],
     findings: (await findingsOf(database, at))
@@ -152,7 +154,7 @@ async function reportInput(
     node: {
       aeTitle: config.dimse.aeTitle,
       version: VERSION,
-      deviceUid: uidFromName(`kindred/device/${model.bundleDigest}`),
+      deviceUid: uidFromName(`kindred/device/${model.digest}`),
       installationId: uidFromName(`kindred/installation/${stage.dataDir}`).slice(-16),
     },
     // From rows, so that a run after a crash makes the very same bytes.

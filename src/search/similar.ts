@@ -14,12 +14,14 @@ import { SIMILAR_ANSWERS_MAX } from "../kernel/limits.ts";
 
 export type SimilarLevel = "PATIENT" | "STUDY" | "SERIES";
 
-/** A vector from elsewhere, of a text: it lies in the space of this bundle and profile and in no other. */
+/** A vector from elsewhere, of a text: it lies in this space of the bundle and in no other. */
 export interface VectorExample {
   /** Of unit length. */
   readonly vector: Float32Array;
   readonly bundleDigest: string;
   readonly profile: string;
+  /** Id in the manifest. */
+  readonly space: string;
 }
 
 export interface SimilarQuestion {
@@ -69,7 +71,7 @@ export async function findSimilar(
   const example = isVector ? undefined : await resolveExample(database, given);
   if (!isVector && example === undefined) return nothing("example is not known here");
   const space = isVector
-    ? await findExactSpace(database, given.bundleDigest, given.profile)
+    ? await findExactSpace(database, given)
     : await findSpace(database, question.modelId ?? defaultModelId);
   if (space === undefined) {
     if (question.modelId !== undefined) {

@@ -86,7 +86,10 @@ async function showVolumes(study, series) {
     `Volumes of ${series.description || "the series"}: ${nameText(study.patientName)}, ${study.studyDescription}, ${dateText(study.studyDate)}`;
   // A series that makes one volume describes it itself.
   const volumes = result.volumes ?? (result.verdict ? [{ ordinal: 1, label: "", ...result }] : []);
-  const boxes = volumes.map(volumeBox);
+  const skipped = result.skippedModels ?? [];
+  const boxes = volumes.map((volume) =>
+    volumeBox({ ...volume, skipped: skipped.filter((one) => one.ordinal === volume.ordinal) }),
+  );
   for (const run of result.findings ?? []) boxes[run.volume - 1]?.append(findingsBox(run));
   section.querySelector("div").replaceChildren(...boxes);
   if (volumes.length === 0)
@@ -95,7 +98,7 @@ async function showVolumes(study, series) {
 }
 
 /** What was found of one volume, in words, and its picture. */
-function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture }) {
+function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture, skipped }) {
   const box = document.createElement("div");
   box.className = "volume";
   const words = document.createElement("div");
@@ -112,6 +115,7 @@ function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture }) {
     addText(words, "p", `tilt ${Number(verdict.tiltDegrees.toFixed(2))} degrees, measured`, "soft");
   const list = document.createElement("ul");
   for (const finding of verdict.findings) addText(list, "li", finding.message);
+  for (const { id, reason } of skipped) addText(list, "li", `${id} made nothing of it: ${reason}`);
   words.append(list);
   box.append(words);
   if (picture) box.append(pictureOf(picture, ordinal));

@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
 import { cut, openTokens } from "../../../../src/encoder/text/tokens.ts";
 import { codeOf, messageOf } from "../../../../src/kernel/errors.ts";
+import { EXPECTED, languageFile } from "../../../support/language-bundle.ts";
 import { smallTokenizer } from "../../../support/small-tokenizer.ts";
 
 const ids = (values: Int32Array) => Array.from(values);
@@ -71,6 +72,17 @@ describe("tokens of a text tower", () => {
       2, 3, 2, 3, 2, 3,
     ]);
   });
+
+  for (const [name, texts] of Object.entries(EXPECTED.tokens))
+    it(`are those of the tokenizers library, whole and cut: ${name}`, async () => {
+      await copyFile(languageFile(`${name}.json`), join(folder, "tokenizer.json"));
+      const open = (maxTokens: number) => openTokens(folder, tower({ maxTokens, pad: "none" }));
+      const [whole, short] = [await open(1000), await open(EXPECTED.max)];
+      for (const one of texts) {
+        expect(ids(whole.rowsOf([one.text]).ids), one.text).to.deep.equal(one.ids);
+        expect(ids(short.rowsOf([one.text]).ids), one.text).to.deep.equal(one.cut);
+      }
+    });
 
   it("keep what surrounds a text of any length, and never more than the most", () => {
     const word = fc.integer({ min: 10, max: 99 });

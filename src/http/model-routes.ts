@@ -1,0 +1,9 @@
+/** /api/v1/models: what runs where, and why something does not. */
+import type { FastifyInstance } from "fastify";
+import type { ApiOptions } from "./server.ts";
+
+export function modelRoutes(app: FastifyInstance, { encoder }: ApiOptions): void {
+  app.get("/api/v1/models", () => ({
+    models: encoder.status().map(({ modelId, ...status }) => ({ id: modelId, ...status })),
+  }));
+}
