@@ -8,6 +8,7 @@ import { migrate } from "./migrate.ts";
 import { model } from "./model.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
+import { search } from "./search.ts";
 import { series } from "./series.ts";
 import { serve } from "./serve.ts";
 import { similar } from "./similar.ts";
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   serve,
   demo,
   similar,
+  search,
   series,
   volume,
   embed,

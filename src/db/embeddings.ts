@@ -95,6 +95,18 @@ export async function findSpace(
   return rows[0] === undefined ? undefined : toSpace(rows[0]);
 }
 
+/** The space of that name: the only one that a vector of it may be compared in. */
+export async function findExactSpace(
+  db: Queryable,
+  { bundleDigest, profile, space }: Pick<EmbeddingSpace, "bundleDigest" | "profile" | "space">,
+): Promise<EmbeddingSpace | undefined> {
+  const { rows } = await db.query<SpaceRow>(
+    "select * from embedding_space where bundle_digest = $1 and profile = $2 and space = $3",
+    [bundleDigest, profile, space],
+  );
+  return rows[0] === undefined ? undefined : toSpace(rows[0]);
+}
+
 export async function allSpaces(db: Queryable): Promise<EmbeddingSpace[]> {
   const { rows } = await db.query<SpaceRow>("select * from embedding_space order by space_id");
   return rows.map(toSpace);

@@ -8,6 +8,8 @@ import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Bundle, BundleResult } from "./bundle.ts";
+import type { Judgement, ProfileAnswer } from "./findings/judge.ts";
+import { createJudges } from "./findings/judges.ts";
 import type { Applicability, Profile, Space } from "./manifest.ts";
 import { createMemoryBudget, defaultMegabytes } from "./memory-budget.ts";
 import { type ModelStatus, statusOf } from "./model-status.ts";
@@ -15,6 +17,8 @@ import { createProcessHost } from "./process-host.ts";
 import type { Embedded } from "./process-messages.ts";
 import { volumeSpaces } from "./run/plan.ts";
 import { createDevices, createServing, type Serving, unserved } from "./serving.ts";
+import { searchText } from "./text/normalize.ts";
+import { createTextEncoder, type TextStatus } from "./text/text-encoder.ts";
 
 export type { ModelStatus } from "./model-status.ts";
 export type { Embedded } from "./process-messages.ts";
@@ -59,6 +63,38 @@ export interface Encoder {
     profileId: string,
     tensorPath: string,
   ): Promise<Embedded & { readonly provider: string }>;
+  /** One row a bundle with a text part. */
+  textStatus(): readonly TextStatus[];
+  /**
+   * What a model says of a volume: guard, heads, zero-shot.
+   *
+   * @param answers - of the volume, by profile id; what did not run is left out
+   * @returns undefined when the model says nothing beyond its vectors
+   * @throws KindredError `UNAVAILABLE` (the text process died or was late; try again)
+   */
+  judge(
+    modelId: string,
+    answers: ReadonlyMap<string, ProfileAnswer>,
+  ): Promise<Judgement | undefined>;
+  /**
+   * The vector of a search text, in the space that the model shares with text.
+   *
+   * @param modelId - default: the first model that has such a space
+   * @throws KindredError `BAD_REQUEST` (empty, too long, control characters, a text that the model does not know),
+   *   `MODEL_NOT_READY` (no model with a text encoder, or it did not prove itself), `UNAVAILABLE` (try again)
+   */
+  embedText(text: string, modelId?: string): Promise<TextVector>;
+}
+
+/** A text in a space of volumes. */
+export interface TextVector {
+  readonly modelId: string;
+  readonly bundleDigest: string;
+  readonly profile: string;
+  /** Id of the space. */
+  readonly space: string;
+  /** Of unit length. */
+  readonly vector: Float32Array;
 }
 
 /** A process frees a model between two runs. */
@@ -76,6 +112,8 @@ export function createEncoder(options: {
   const served = loaded.flatMap((bundle) =>
     bundle.manifest.profiles.map((profile) => unserved(bundle, profile.id)),
   );
+  const texts = createTextEncoder({ config, bundles: loaded, log });
+  const judges = createJudges(texts);
   const memory = createMemoryBudget(
     config.memoryMegabytes ?? defaultMegabytes(),
     async (provider, modelId) => {
@@ -93,9 +131,27 @@ export function createEncoder(options: {
     async start() {
       for (const one of served) await serving.makeReady(one);
       for (const one of statusOf(bundles, served)) tell(log, one);
+      await texts.start();
     },
     async stop() {
-      await Promise.all([...devices.values()].map(({ host }) => host.stop()));
+      await Promise.all([texts.stop(), ...[...devices.values()].map(({ host }) => host.stop())]);
+    },
+    textStatus: () => texts.status(),
+    async judge(modelId, answers) {
+      const bundle = loaded.find((one) => one.manifest.id === modelId);
+      return bundle && judges.judge(bundle, answers);
+    },
+    async embedText(text, modelId) {
+      const asked = searchText(text);
+      const { bundle, space } = sharedSpace(loaded, modelId);
+      const vector = await texts.searchVector(bundle, asked);
+      return {
+        modelId: bundle.manifest.id,
+        bundleDigest: bundle.digest,
+        profile: space.profile,
+        space: space.id,
+        vector,
+      };
     },
     profiles: () =>
       served.filter((one) => one.wasReady || !one.wasTried).map((one) => profileOf(one)),
@@ -113,6 +169,22 @@ export function createEncoder(options: {
       return serving.run(one, tensorPath);
     },
   };
+}
+
+/** The first space of volumes that texts lie in too. @throws KindredError `MODEL_NOT_READY` when there is none */
+function sharedSpace(loaded: readonly Bundle[], modelId: string | undefined) {
+  for (const bundle of loaded) {
+    if (modelId !== undefined && bundle.manifest.id !== modelId) continue;
+    const { spaces } = bundle.manifest;
+    const space = spaces.find((one) => one.sharedWithText && one.granularity === "volume");
+    if (space !== undefined) return { bundle, space };
+  }
+  throw new KindredError(
+    "MODEL_NOT_READY",
+    modelId === undefined
+      ? "No loaded model has a text encoder: install one and list it in encoder.models"
+      : `Model ${modelId} is not loaded or has no text encoder`,
+  );
 }
 
 function tell(log: Logger, one: ModelStatus): void {

@@ -8,6 +8,7 @@ import { findingInputs, planRun, profileOf, type RunPlan, volumeSpaces } from ".
 import { proveProfile } from "./run/prove.ts";
 import { createSessions, type Sessions } from "./run/sessions.ts";
 import { readTensor } from "./run/tensor-file.ts";
+import { createTextHandlers } from "./text/tower.ts";
 import { unitVector } from "./vector.ts";
 
 interface Proved {
@@ -28,6 +29,7 @@ export function createHandlers(): Handlers {
   };
 
   return {
+    ...createTextHandlers(),
     async prove(ask) {
       const { bundle, profileId, batchMax } = ask;
       const { manifest, digest } = bundle;

@@ -27,6 +27,16 @@ export interface Questions {
     };
     readonly answer: Embedded;
   };
+  /** Make this provider ready for the text tower of a bundle, golden texts first. */
+  readonly proveText: {
+    readonly ask: { readonly bundle: Bundle; readonly provider: string; readonly threads: number };
+    readonly answer: Record<never, never>;
+  };
+  /** Vectors of texts with a tower that was proved before. */
+  readonly text: {
+    readonly ask: { readonly modelId: string; readonly texts: readonly string[] };
+    readonly answer: { readonly vectors: readonly Float32Array[] };
+  };
   /** Free the memory of a model; it is loaded again when it is asked. */
   readonly release: {
     readonly ask: { readonly modelId: string };

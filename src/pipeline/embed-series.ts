@@ -1,6 +1,7 @@
-/** Stage 2: tensor files → vectors, one row a space and volume. A model that cannot do it says why and holds up nobody. */
+/** Stage 2: tensor files → vectors, one row a space and volume, and what the models say of each volume. A model that cannot do it says why and holds up nobody. */
 import { access, rm } from "node:fs/promises";
 import { ensureSpace, forgetEmbeddings, forgetVolume, saveEmbedding } from "../db/embeddings.ts";
+import { saveFindings } from "../db/findings.ts";
 import { type ModelSkip, saveModelSkips } from "../db/model-skips.ts";
 import type { Queryable } from "../db/queryable.ts";
 import { findSeries, moveSeries, type SeriesRevision } from "../db/series.ts";
@@ -12,6 +13,7 @@ import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import { patientKeyOf } from "../search/similar.ts";
 import type { VolumeVerdict } from "../volume/types.ts";
+import { findFindings } from "./find-findings.ts";
 import type { StageOptions } from "./pipeline.ts";
 import { tensorPrefix } from "./reconstruct-series.ts";
 import { tensorFile } from "./reconstruct-task.ts";
@@ -78,6 +80,11 @@ export async function embedSeries(
   const again = failed.find(({ error }) => mayPass(error, attempt)) ?? failed[0];
   if (again !== undefined && (done.length === 0 || mayPass(again.error, attempt)))
     throw again.error;
+  const findings = await findFindings(
+    stage,
+    done.map(({ input, answer }) => ({ ...input, answer })),
+    (error) => mayPass(error, attempt),
+  );
   const skips = [...misfits, ...failed.map(skipOf), ...unready(stage, volumes)];
   for (const { modelId, profile, code, reason } of skips)
     stage.log.warn(
@@ -116,6 +123,7 @@ export async function embedSeries(
         now: clock.now(),
       });
     await saveModelSkips(tx, at, skips, clock.now());
+    await saveFindings(tx, at, findings, clock.now());
     stage.metrics.seriesTotal.inc({ state: "embedded" });
     await stage.next.report(tx, at);
   });

@@ -1,6 +1,7 @@
 /** Stage 3: rows → SR documents, their files, and one delivery a peer that wants reports. */
 import { documentsOf, saveDocument } from "../db/documents.ts";
 import { modelsOf } from "../db/embeddings.ts";
+import { findingsOf } from "../db/findings.ts";
 import { instancesOfSeries } from "../db/instances.ts";
 import { findSeries, moveSeries, type SeriesRevision, type SeriesRow } from "../db/series.ts";
 import { findStudy, type StudyRow } from "../db/studies.ts";
@@ -131,6 +132,17 @@ async function reportInput(
       intendedUse: model.manifest.intendedUse,
     },
     measurements: [],
+    findings: (await findingsOf(database, at))
+      .filter((one) => one.ordinal === volume.ordinal)
+      .map((one) => ({
+        modelId: one.modelId,
+        modelVersion: one.modelVersion,
+        bundleDigest: one.bundleDigest,
+        guard: one.guard,
+        statement: one.statement,
+        problems: one.problems,
+        likelihoods: one.findings.map(({ label, ...each }) => ({ ...each, name: label.name })),
+      })),
     similar:
       similar.answers.length === 0
         ? null
