@@ -10,7 +10,12 @@ import { lockDataDir } from "../db/lock.ts";
 import { pendingMigrations } from "../db/migrate.ts";
 import { readTlsFiles } from "../dimse/tls-files.ts";
 import { discoverBundles, unusedBundles } from "../encoder/bundle.ts";
-import { createEncoder } from "../encoder/encoder.ts";
+import {
+  createEncoder,
+  type ModelStatus,
+  type ProviderAttempt,
+  type TextStatus,
+} from "../encoder/encoder.ts";
 import { gpuFacts } from "../encoder/gpu-facts.ts";
 import { modelFolders } from "../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../encoder/verified-files.ts";
@@ -229,27 +234,10 @@ async function models(config: Config): Promise<Finding[]> {
   });
   try {
     await encoder.start();
-    const findings = encoder.status().map((model): Finding => {
-      const subject = `model ${model.modelId}`;
-      const tried = model.attempts.map((one) => `${one.provider}: ${one.error}`).join("; ");
-      return model.state === "ready"
-        ? {
-            level: "ok",
-            subject,
-            text: [
-              `${model.version} ${model.profile} proves itself on ${model.provider}`,
-              model.precision === null ? "" : ` in ${model.precision}`,
-              tried ? ` (not on ${tried})` : "",
-            ].join(""),
-            ...(model.notes.length > 0 ? { remedy: model.notes.join("; ") } : {}),
-          }
-        : {
-            level: "fault",
-            subject,
-            text: `${model.reason ?? "failed"} ${tried}`,
-            remedy: "mend or remove the bundle; the others go on",
-          };
-    });
+    const findings = [
+      ...encoder.status().map(modelFinding),
+      ...encoder.textStatus().map(textFinding),
+    ];
     for (const { id, error } of await unusedBundles(folders, config.encoder.models, verified))
       findings.push({
         level: "note",
@@ -264,4 +252,42 @@ async function models(config: Config): Promise<Finding[]> {
   } finally {
     await encoder.stop();
   }
+}
+
+const triedOf = (attempts: readonly ProviderAttempt[]): string =>
+  attempts.map((one) => `${one.provider}: ${one.error}`).join("; ");
+
+function modelFinding(model: ModelStatus): Finding {
+  const subject = `model ${model.modelId}`;
+  const tried = triedOf(model.attempts);
+  if (model.state !== "ready")
+    return {
+      level: "fault",
+      subject,
+      text: `${model.reason ?? "failed"} ${tried}`,
+      remedy: "mend or remove the bundle; the others go on",
+    };
+  const precision = model.precision === null ? "" : ` in ${model.precision}`;
+  const text = `${model.version} ${model.profile} proves itself on ${model.provider}${precision}`;
+  return {
+    level: "ok",
+    subject,
+    text: tried ? `${text} (not on ${tried})` : text,
+    ...(model.notes.length > 0 ? { remedy: model.notes.join("; ") } : {}),
+  };
+}
+
+function textFinding({ modelId, state, provider, reason, attempts }: TextStatus): Finding {
+  const subject = `text of ${modelId}`;
+  const tried = triedOf(attempts);
+  if (state !== "ready")
+    return {
+      level: "fault",
+      subject,
+      text: `${reason ?? "failed"} ${tried}`.trim(),
+      remedy: "mend or remove the bundle; until then no text finds its volumes",
+    };
+  const text =
+    provider === null ? "answers the texts it brought vectors for" : `proves itself on ${provider}`;
+  return { level: "ok", subject, text: tried ? `${text} (not on ${tried})` : text };
 }

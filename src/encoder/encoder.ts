@@ -23,6 +23,7 @@ import { createTextEncoder, type TextStatus } from "./text/text-encoder.ts";
 export type { ModelStatus } from "./model-status.ts";
 export type { Embedded } from "./process-messages.ts";
 export type { ProviderAttempt } from "./serving.ts";
+export type { TextStatus } from "./text/text-encoder.ts";
 
 /** A model with one of its preprocessing profiles. */
 export interface EncoderProfile {

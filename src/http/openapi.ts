@@ -85,7 +85,9 @@ export const OPENAPI = {
       inQuery("model", "model id; default: the first one with a text encoder"),
       inQuery("level", "PATIENT, STUDY or SERIES; default STUDY"),
     ]),
-    "/api/v1/models": get("Models: state, provider, and providers that did not prove themselves"),
+    "/api/v1/models": get(
+      "Models and their text encoders: state, provider, and providers that did not prove themselves",
+    ),
     "/api/v1/queue": get("Jobs, series by state, open deliveries and storage commitments"),
   },
 } as const;

@@ -10,7 +10,7 @@ export interface Judges {
   /**
    * @param answers - of one volume, by profile id
    * @returns undefined when the bundle has neither heads nor zero-shot sets; a file that cannot be used is a problem
-   * @throws KindredError `UNAVAILABLE` when the text process died or was late twice (try again)
+   * @throws KindredError `UNAVAILABLE` when the text process died or was late twice (try again), `SHUTTING_DOWN`
    */
   judge(
     bundle: Bundle,
@@ -67,7 +67,8 @@ async function embedPrompts(
       });
       vectors.set(set.id, made);
     } catch (error) {
-      if (codeOf(error) === "UNAVAILABLE") throw error;
+      // Neither says anything of the bundle.
+      if (["UNAVAILABLE", "SHUTTING_DOWN"].includes(codeOf(error))) throw error;
       vectors.set(set.id, { problem: messageOf(error) });
     }
   }

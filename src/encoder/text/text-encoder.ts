@@ -3,7 +3,7 @@
  * the run of a volume, or vectors that a bundle brings as data. What was computed is remembered.
  */
 import type { Config } from "../../config/schema.ts";
-import { KindredError, messageOf } from "../../kernel/errors.ts";
+import { codeOf, KindredError, messageOf } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Bundle } from "../bundle.ts";
 import { readDataFile, vectorFile } from "../data-files.ts";
@@ -33,7 +33,7 @@ export interface TextEncoder {
    * @returns a vector of unit length a text
    * @throws KindredError `MODEL_NOT_READY` (no text part, or no provider proved itself), `BAD_REQUEST` (a text that has no
    *   vector among the bundle's data, or no word that the model knows), `MODEL_OUTPUT_INVALID`, `UNAVAILABLE` (process
-   *   died or was late; try again)
+   *   died or was late; try again), `SHUTTING_DOWN`
    */
   vectorsOf(bundle: Bundle, texts: readonly string[]): Promise<Float32Array[]>;
   /**
@@ -193,7 +193,10 @@ async function makeReady(one: Known, host: ProcessHost, config: Config["encoder"
     const ask = { bundle: one.bundle, provider, threads: config.threads };
     const error = await host.ask("proveText", ask, PROVE_SECONDS).then(
       () => null,
-      (cause: unknown) => messageOf(cause).split("\n")[0]!.slice(0, REASON_MAX),
+      (cause: unknown) => {
+        if (codeOf(cause) === "SHUTTING_DOWN") throw cause;
+        return messageOf(cause).split("\n")[0]!.slice(0, REASON_MAX);
+      },
     );
     if (error === null) {
       one.provider = provider;

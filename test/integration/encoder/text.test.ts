@@ -234,4 +234,13 @@ describe("text in the encoder", () => {
     expect(found.vector).to.have.length(4);
     expect(node.textStatus()[0]).to.include({ state: "ready", provider: "cpu" });
   });
+
+  it("does not take its own end for a fault of the bundle", async () => {
+    write("words");
+    const node = await start("words");
+    const answers = await embed(node, "words", 0.3);
+    await node.stop();
+    expect(await failure(node.judge("words", answers))).to.include("SHUTTING_DOWN");
+    expect(await failure(node.embedText("never asked before"))).to.include("SHUTTING_DOWN");
+  });
 });

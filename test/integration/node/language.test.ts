@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import type { Node } from "../../../src/main.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
+import { kindred } from "../../support/kindred-command.ts";
 import { languageManifest, writeLanguageBundle } from "../../support/language-bundle.ts";
 import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
 import {
@@ -43,6 +44,8 @@ for (const engine of ["embedded", "postgresql"] as const) {
   describe(`a model that knows words, ${engine} database`, () => {
     let node: Node;
     let native: NativePostgres | undefined;
+    const modelsDir = temporaryFolder();
+    const models = ["layout-fingerprint", "words", "mute"];
     const series = (name: string) => getJson<Series>(node, `/api/v1/series/${ctUids(name).series}`);
 
     before(async function () {
@@ -57,10 +60,12 @@ for (const engine of ["embedded", "postgresql"] as const) {
           this.skip();
         }
       }
-      const modelsDir = temporaryFolder();
       writeLanguageBundle(modelsDir, languageManifest("words"));
+      const { heads, zeroShot, guard, ...mute } = languageManifest("mute");
+      (mute.golden.at(-1)!.expected as number[])[0]! += 0.01;
+      writeLanguageBundle(modelsDir, mute);
       const databaseUrl = await native?.freshDatabase();
-      const extra = { encoder: { modelsDir, models: ["layout-fingerprint", "words"] } };
+      const extra = { encoder: { modelsDir, models } };
       ({ node } = await startTestNode({ databaseUrl, extra }));
       for (const [name, core] of Object.entries(CORES))
         await push(node.dicom, ctSeries({ name, core }));
@@ -121,6 +126,45 @@ for (const engine of ["embedded", "postgresql"] as const) {
       expect((await getJson<Ranked>(node, "/api/v1/search?text=dense&k=2")).answers).to.have.length(
         2,
       );
+    });
+
+    it("tells the same by `kindred search`", async () => {
+      const port = `http.port=${node.http.port}`;
+      const json = await kindred("search", "dense", "-k", "2", "--set", port, "--json");
+      const { query, ...asked } = { query: "text=dense&k=2", code: json.code, stderr: json.stderr };
+      expect(asked).to.deep.equal({ code: 0, stderr: "" });
+      expect(JSON.parse(json.stdout)).to.deep.equal(await getJson(node, `/api/v1/search?${query}`));
+      const shown = await kindred("search", " Empty ", "--level", "series", "--set", port);
+      expect(shown.stdout.indexOf("thin"), shown.stdout).to.be.above(0);
+      const empty = await kindred("search", " ", "--set", port);
+      expect([empty.code, empty.stderr]).to.satisfy(
+        ([code, text]: [number, string]) => code === 64 && text.includes("the text is empty"),
+      );
+    });
+
+    it("names the model whose text tower does not prove itself, and goes on with its volumes", async () => {
+      const ready = await getJson<{ status: string; warnings: { texts: string } }>(node, "/readyz");
+      expect(ready.status).to.equal("ok");
+      expect(ready.warnings.texts).to.include("mute: proved itself on none of its providers (cpu)");
+      const { texts } = await getJson<{
+        texts: { id: string; state: string; attempts: { error: string }[] }[];
+      }>(node, "/api/v1/models");
+      expect(texts.map(({ id, state }) => [id, state])).to.deep.equal([
+        ["words", "ready"],
+        ["mute", "failed"],
+      ]);
+      expect(texts[1]!.attempts[0]!.error).to.include('the golden text "empty" differs');
+      const set = [`encoder.modelsDir=${modelsDir}`, `dataDir=${temporaryFolder()}`];
+      set.push(`encoder.models=${JSON.stringify(models)}`);
+      const doctor = await kindred("doctor", "--json", ...set.flatMap((one) => ["--set", one]));
+      const said: { level: string; subject: string; text: string }[] = JSON.parse(doctor.stdout);
+      const levels = said.filter(({ subject }) => subject.startsWith("text of "));
+      expect(levels.map(({ level, subject }) => [level, subject])).to.deep.equal([
+        ["ok", "text of words"],
+        ["fault", "text of mute"],
+      ]);
+      const answer = await getJson<{ code: string }>(node, "/api/v1/search?text=dense&model=mute");
+      expect(answer.code).to.equal("MODEL_NOT_READY");
     });
 
     it("says what is wrong with a question", async () => {
