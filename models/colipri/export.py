@@ -11,7 +11,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "towers"))
-from common import ExportError, entry, is_made, sha256_of, tell, write_json  # noqa: E402
+from common import ExportError, code_digest, entry, is_made, sha256_of, tell, write_json  # noqa: E402
 
 HUB = "https://huggingface.co/"
 WEIGHTS_URL = HUB + "microsoft/colipri/resolve/main/model.safetensors"
@@ -21,7 +21,6 @@ FILES = ("backbone.onnx", "backbone-plain.onnx", "backbone.data", "pool.onnx", "
          "text.onnx", "text.data", "tokenizer.json", "card.md", "LICENSE.txt")
 WINDOW, PATCH, RANDOM_SEED = 192, 8, 20261126
 GOLDEN_SEEDS, GOLDEN_RANGE, GOLDEN_TOLERANCE = {"default": 1, "paper-eval": 20261124}, (-1.0, 1.0), 1e-4
-GOLDEN_TEXTS = ("Lung nodule present", "No pleural effusion present. The heart is enlarged.")
 STEPS = 5
 
 
@@ -42,14 +41,14 @@ def parsed():
 def sources(given):
     """→ tensors, tokens of the vocabulary, and what tells this source from others."""
     import numpy as np
-    from network import random_tensors
-    from wordpiece import SPECIAL, read_vocabulary
+    from wordpiece import read_vocabulary
 
     if given.random:
-        from network import VOCABULARY
+        from network import VOCABULARY, shapes
+        from random_weights import random_tensors
+        from texts import random_vocabulary
 
-        tokens = [*SPECIAL, *(chr(c) for c in range(33, 127)), *("##" + chr(c) for c in range(97, 123))]
-        return (lambda: random_tensors(RANDOM_SEED)), tokens + [f"[unused{i}]" for i in range(VOCABULARY - len(tokens))], "random"
+        return (lambda: random_tensors(shapes(), RANDOM_SEED)), random_vocabulary(VOCABULARY), "random"
     if given.weights is None:
         from download import download
 
@@ -80,7 +79,7 @@ def make_files(given, state):
     from wordpiece import tokenizer_json
 
     read, tokens, source = sources(given)
-    key = f"{source} {given.window}"
+    key = f"{code_digest(HERE, HERE.parent / 'towers')} {source} {given.window}"
     out = given.out
     if state.get("key") == key and all(is_made(out, one) for one in state["files"]):
         return
@@ -134,7 +133,8 @@ def draft(given, state):
 
 def golden(given, manifest, state):
     """Vectors of ONNX Runtime, each kept as soon as it is there: a whole-window run takes minutes."""
-    from proof import text_vectors, volume_vectors
+    from run_graphs import volume_vectors
+    from texts import text_goldens
 
     found = []
     for profile in manifest["profiles"]:
@@ -146,9 +146,7 @@ def golden(given, manifest, state):
             if space["profile"] == profile["id"]:
                 found.append({"kind": "volume", "profile": profile["id"], "space": space["id"], "formula": "blocks-and-noise", "seed": seed,
                               "range": list(GOLDEN_RANGE), "expected": state["golden"][key][space["from"]], "tolerance": GOLDEN_TOLERANCE})
-    for text, vector in zip(GOLDEN_TEXTS, text_vectors(given.out, GOLDEN_TEXTS)):
-        found.append({"kind": "text", "text": text, "expected": vector, "tolerance": GOLDEN_TOLERANCE})
-    return found
+    return found + text_goldens(given.out, "pooled", GOLDEN_TOLERANCE)
 
 
 def export(given):

@@ -147,23 +147,3 @@ def shapes():
         found |= layers(name, {"attention.output.dense": (TEXT_WIDTH, TEXT_WIDTH), "intermediate.dense": (TEXT_HIDDEN, TEXT_WIDTH),
                                "output.dense": (TEXT_WIDTH, TEXT_HIDDEN)})
     return found
-
-
-def random_tensors(seed):
-    """Weights that mean nothing, of the right shapes: to prove the export where the real ones are out of reach."""
-    rng = np.random.default_rng(seed)
-    made = {}
-    for name, shape in shapes().items():
-        values = rng.standard_normal(shape, np.float32)
-        if name.endswith("gamma_1") or name.endswith("gamma_2"):
-            made[name] = 0.3 + 0.1 * values
-        elif "norm" in name.lower() and name.endswith(".weight"):
-            made[name] = 1 + 0.1 * values
-        elif len(shape) == 1:
-            made[name] = 0.1 * values
-        elif name.endswith("mask_token"):
-            made[name] = np.zeros(shape, np.float32)
-        else:
-            # Wide enough that attention is not even.
-            made[name] = values * (1.5 / np.prod(shape[1:]) ** 0.5)
-    return made

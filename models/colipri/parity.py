@@ -41,9 +41,11 @@ def original(tensors, window):
 
 def compare(given, tensors):
     import torch
-    from export import GOLDEN_RANGE, GOLDEN_SEEDS, GOLDEN_TEXTS
+    from export import GOLDEN_RANGE, GOLDEN_SEEDS
     from golden import golden_input
-    from proof import dense_map, encoded, session, unit
+    from proof import session, unit
+    from run_graphs import dense_map
+    from texts import GOLDEN_TEXTS, encoded
 
     manifest = json.loads((given.bundle / "model.json").read_text())
     image, text = original(tensors, given.window)
@@ -100,9 +102,10 @@ def main():
     given = parser.parse_args()
     if given.weights is None:
         from export import RANDOM_SEED
-        from network import random_tensors
+        from network import shapes
+        from random_weights import random_tensors
 
-        compare(given, random_tensors(RANDOM_SEED))
+        compare(given, random_tensors(shapes(), RANDOM_SEED))
     else:
         from safetensors.numpy import load_file
 

@@ -34,3 +34,12 @@ def write_json(path, value):
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def code_digest(*folders):
+    """Of all programs of these folders: what an older version of them made is made anew."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -38,7 +38,14 @@ function completed(id: string): string {
 
 describe("models", () => {
   it("are found", () => {
-    expect(exporters).to.include.members(["astra", "merlin", "colipri"]);
+    expect(exporters).to.include.members([
+      "astra",
+      "colipri",
+      "ct-clip",
+      "ct-fm",
+      "merlin",
+      "spectre",
+    ]);
   });
 
   for (const id of folders) {
