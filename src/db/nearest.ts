@@ -2,6 +2,7 @@
  * Nearest neighbors in one space. Exact by default; with an HNSW index the inner query over-fetches through the
  * index and the outer one ranks again by the full-precision inner product, so scores never depend on the index.
  */
+import type { Database } from "./database.ts";
 import { type EmbeddingSpace, tableOf } from "./embeddings.ts";
 import type { Queryable } from "./queryable.ts";
 import { vectorParameter } from "./vector.ts";
@@ -28,15 +29,32 @@ export interface NearestQuery {
   readonly conditions: readonly Condition[];
   /** Vectors to look at for each vector of the example. */
   readonly limit: number;
-  readonly index: "exact" | "hnsw";
+  /** Of the index that stands; undefined searches exactly. */
+  readonly index: IndexKind | undefined;
   readonly efSearch: number;
 }
 
 /** Vectors of an example that are asked about: the main volumes of its series come first. */
 const EXAMPLE_VECTORS_MAX = 16;
 
-/** How the index sees the column: native PostgreSQL indexes half precision, the embedded engine full. */
+/** How the index sees the column. */
 export type IndexKind = "halfvec" | "vector";
+
+/** What pgvector can index: more dimensions do not fit a page. */
+const INDEXED_DIMENSIONS_MAX: Readonly<Record<IndexKind, number>> = { vector: 2000, halfvec: 4000 };
+
+/**
+ * Native PostgreSQL indexes half precision, the embedded engine full: converting halves takes it many times as long.
+ *
+ * @returns undefined where no index can stand; such a space is searched exactly
+ */
+export function indexKindOf(
+  { engine }: Pick<Database, "engine">,
+  { dimension }: EmbeddingSpace,
+): IndexKind | undefined {
+  const kind = engine === "postgresql" ? "halfvec" : "vector";
+  return dimension <= INDEXED_DIMENSIONS_MAX[kind] ? kind : undefined;
+}
 
 export interface Nearest {
   /** Each series once, with the best score that any of its volumes has with any volume of the example. */
@@ -53,19 +71,18 @@ export interface Nearest {
 export async function nearestSeries(
   tx: Queryable,
   space: EmbeddingSpace,
-  indexKind: IndexKind,
   query: NearestQuery,
 ): Promise<Nearest> {
   const best = new Map<string, Neighbor>();
   /** Score of the last vector within the limit; the highest of those of all vectors of the example. */
   let certainScore = Number.NEGATIVE_INFINITY;
   const vectors = await exampleVectors(tx, space, query.example);
-  if (query.index === "hnsw") {
+  if (query.index !== undefined) {
     await tx.query(`set local hnsw.ef_search = ${Math.trunc(query.efSearch)}`);
     await tx.query("set local hnsw.iterative_scan = 'relaxed_order'");
   }
   for (const vector of vectors) {
-    const rows = await nearestToVector(tx, space, indexKind, vector, query);
+    const rows = await nearestToVector(tx, space, vector, query);
     if (rows.length >= query.limit) certainScore = Math.max(certainScore, rows.at(-1)!.score);
     for (const row of rows) {
       const seen = best.get(row.series_instance_uid);
@@ -100,7 +117,6 @@ async function exampleVectors(
 async function nearestToVector(
   tx: Queryable,
   space: EmbeddingSpace,
-  indexKind: IndexKind,
   vector: string | Buffer,
   query: NearestQuery,
 ): Promise<Neighbor[]> {
@@ -111,10 +127,10 @@ async function nearestToVector(
   });
   const d = space.dimension;
   const distance =
-    query.index === "hnsw" && indexKind === "halfvec"
+    query.index === "halfvec"
       ? `e.e::halfvec(${d}) <#> $1::vector::halfvec(${d})`
       : "e.e <#> $1::vector";
-  const overFetch = query.index === "hnsw" ? query.limit * 4 + 32 : query.limit;
+  const overFetch = query.index !== undefined ? query.limit * 4 + 32 : query.limit;
   const { rows } = await tx.query<Neighbor>(
     `select series_instance_uid, study_instance_uid, patient_key, embedded_at,
        least(1, greatest(-1, -(v <#> $1::vector)))::float8 as score

@@ -19,7 +19,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import { STATUSES } from "../kernel/statuses.ts";
 import { type DeliveryJob, sendDocument } from "../outbound/send.ts";
-import { careForIndexes } from "../search/index-care.ts";
+import { createIndexCare } from "../search/index-care.ts";
 import { type Completion, createCompletion } from "../series/completion.ts";
 import { startClocks } from "./clocks.ts";
 import { createCommitmentCare } from "./commitment-jobs.ts";
@@ -150,7 +150,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           { name: "early start", run: createEarlyStart(stage) },
         ],
         everyMinute: [
-          { name: "indexes", run: () => careForIndexes(database, config.search, log) },
+          { name: "indexes", run: createIndexCare(database, config.search, log) },
           { name: "old commitments", run: () => commitments.tidy() },
         ],
       });

@@ -5,7 +5,13 @@
 import type { Config } from "../config/schema.ts";
 import { type EmbeddingSpace, findExactSpace, findSpace, tableOf } from "../db/embeddings.ts";
 import type { QueryDatabase } from "../db/limited-queries.ts";
-import { type Condition, hasHnsw, type Neighbor, nearestSeries } from "../db/nearest.ts";
+import {
+  type Condition,
+  hasHnsw,
+  indexKindOf,
+  type Neighbor,
+  nearestSeries,
+} from "../db/nearest.ts";
 import type { Queryable } from "../db/queryable.ts";
 import { findSeries, seriesOfStudy } from "../db/series.ts";
 import { findStudy, type StudyRow } from "../db/studies.ts";
@@ -80,7 +86,7 @@ export async function findSimilar(
     return nothing("nothing is indexed yet");
   }
   const k = Math.min(Math.max(1, Math.trunc(question.k ?? config.answers)), SIMILAR_ANSWERS_MAX);
-  const index = (await hasHnsw(database, space)) ? "hnsw" : "exact";
+  const index = (await hasHnsw(database, space)) ? indexKindOf(database, space) : undefined;
   const conditions = [
     ...(example === undefined ? [] : candidates(example, question.level)),
     ...(example !== undefined && (question.samePatient ?? config.samePatient) === "exclude"
@@ -91,18 +97,13 @@ export async function findSimilar(
   return database.transaction(async (tx) => {
     // A study may have many series, and these many volumes: more are fetched until enough groups are found or nothing is left.
     for (let limit = k * 4 + 16; ; limit *= 4) {
-      const { neighbors, isComplete } = await nearestSeries(
-        tx,
-        space,
-        database.engine === "postgresql" ? "halfvec" : "vector",
-        {
-          example: isVector ? given.vector : example!.series,
-          conditions,
-          limit,
-          index,
-          efSearch: config.efSearch,
-        },
-      );
+      const { neighbors, isComplete } = await nearestSeries(tx, space, {
+        example: isVector ? given.vector : example!.series,
+        conditions,
+        limit,
+        index,
+        efSearch: config.efSearch,
+      });
       const groups = group(neighbors, question.level, k, question.minimumScore);
       if (groups.length >= k || isComplete || limit > 100_000) {
         const answers = await describe(tx, groups);

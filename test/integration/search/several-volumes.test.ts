@@ -10,7 +10,7 @@ import {
   saveEmbedding,
   tableOf,
 } from "../../../src/db/embeddings.ts";
-import { dropHnsw, ensureHnsw } from "../../../src/db/nearest.ts";
+import { dropHnsw, ensureHnsw, indexKindOf } from "../../../src/db/nearest.ts";
 import { findSimilar, type SimilarLevel } from "../../../src/search/similar.ts";
 import { ENGINES, keepValues, openQueryDatabase } from "../../support/query-database.ts";
 
@@ -92,8 +92,7 @@ for (const engine of ENGINES) {
         const crowd = Array.from({ length: 80 }, (_, i) => i / 100);
         const population = [[0], crowd, [10], [20], [30], [40]];
         await fill(population);
-        if (index === "hnsw")
-          await ensureHnsw(database, space, engine === "postgresql" ? "halfvec" : "vector");
+        if (index === "hnsw") await ensureHnsw(database, space, indexKindOf(database, space)!);
         for (const level of ["SERIES", "STUDY", "PATIENT"] as const) {
           const found = await ask(3, level);
           expect(found.map((one) => one.series)).to.deep.equal([2, 3, 4].map(seriesOf));
