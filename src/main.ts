@@ -25,6 +25,7 @@ import { openTlsFiles } from "./dimse/tls-files.ts";
 import { openTokenVerifier } from "./dimse/token-verifier.ts";
 import { discoverBundles, unusedBundles } from "./encoder/bundle.ts";
 import { createEncoder } from "./encoder/encoder.ts";
+import { openVerifiedFiles } from "./encoder/verified-files.ts";
 import { createHttpServer, type Processing } from "./http/server.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
 import type { KindredError } from "./kernel/errors.ts";
@@ -243,12 +244,15 @@ async function startProcessing(
   const { database, archive, tls } = given;
   const modelFolders = [BUILT_IN_MODELS.pathname, join(dataDir, "models")];
   if (config.encoder.modelsDir !== undefined) modelFolders.push(resolve(config.encoder.modelsDir));
-  const bundles = await discoverBundles(modelFolders, config.encoder.models);
-  for (const { id: model, error } of await unusedBundles(modelFolders, config.encoder.models))
+  const { models } = config.encoder;
+  const verified = await openVerifiedFiles(dataDir);
+  const bundles = await discoverBundles(modelFolders, models, verified);
+  for (const { id: model, error } of await unusedBundles(modelFolders, models, verified))
     part("encoder").warn(
       { event: "model.unused", model, reason: error ?? "it is not in encoder.models" },
       "a model bundle lies in the model folders and will not run",
     );
+  await verified.save();
   const encoder = createEncoder({
     config: config.encoder,
     bundles,

@@ -123,7 +123,7 @@ golden = []
 for seed in (1, 20261124):
     out = run(data, golden_input(seed, N, *RANGE), "embedding")[0].astype(np.float64)
     out /= np.linalg.norm(out)
-    golden.append({"profile": "whole-body-6mm", "formula": "blocks-and-noise", "seed": seed, "range": list(RANGE),
+    golden.append({"kind": "volume", "profile": "whole-body-6mm", "formula": "blocks-and-noise", "seed": seed, "range": list(RANGE),
                    "expected": [round(float(v), 7) for v in out], "tolerance": 1e-4})
 
 manifest = {
@@ -132,12 +132,14 @@ manifest = {
     "version": "1.0.0",
     "title": "Layout and density fingerprint",
     "summary": "A fixed analytic description of how densities are laid out in the body. It tells body regions apart and finds near-duplicates; it knows nothing of pathology.",
-    "licence": "MIT",
+    "vendor": "Kindred",
     "intendedUse": "Trying the node, finding the same region or the same patient's layout. Research only; not for diagnostic use.",
     "limits": "Body layout and density, not pathology: within one body region the ranking by disease was at chance on synthetic chests. A high score means a similar layout of densities and nothing more.",
+    "licence": {"weights": "MIT", "code": "MIT", "researchOnly": True, "nonCommercial": False, "acceptanceRequired": False},
     "files": [{"path": "model.onnx", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}],
-    "graph": {"file": "model.onnx", "input": "volume", "output": "embedding"},
-    "embedding": {"dimension": DIM, "metric": "inner-product"},
+    # Peak of a Node process with one session on one thread, ONNX Runtime 1.30.
+    "runtime": {"opset": 17, "ramMb": 125, "providers": [{"provider": "cpu", "precision": "fp32", "verified": True}]},
+    "applicability": {"modalities": ["CT"]},
     "profiles": [{
         "id": "whole-body-6mm",
         "ops": [
@@ -148,7 +150,16 @@ manifest = {
             {"op": "scale", "multiply": 0.001, "add": AIR},
         ],
         "shape": [1, 1, N, N, N],
+        "tiling": {"mode": "none"},
     }],
+    "graphs": {"image": {
+        "file": "model.onnx",
+        "inputs": {"volume": {"shape": [1, 1, N, N, N], "dtype": "float32", "role": "volume"}},
+        "outputs": {"embedding": {"shape": [1, DIM], "dtype": "float32", "role": "pooled"}},
+    }},
+    "stages": [{"id": "image", "op": "graph", "graph": "image", "in": ["input"]}],
+    "spaces": [{"id": "layout", "dimension": DIM, "from": "image.embedding", "metric": "inner-product", "storage": "vector",
+                "granularity": "volume", "sharedWithText": False, "profile": "whole-body-6mm"}],
     "golden": golden,
 }
 (HERE / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")

@@ -11,6 +11,7 @@ import { pendingMigrations } from "../db/migrate.ts";
 import { readTlsFiles } from "../dimse/tls-files.ts";
 import { discoverBundles, unusedBundles } from "../encoder/bundle.ts";
 import { createEncoder } from "../encoder/encoder.ts";
+import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { silentLogger } from "../kernel/log.ts";
 import { createMetrics } from "../kernel/metrics.ts";
@@ -224,7 +225,8 @@ async function models(config: Config): Promise<Finding[]> {
   const builtIn = new URL("../../models/", import.meta.url).pathname;
   const folders = [builtIn, join(resolve(config.dataDir), "models")];
   if (config.encoder.modelsDir !== undefined) folders.push(resolve(config.encoder.modelsDir));
-  const bundles = await discoverBundles(folders, config.encoder.models);
+  const verified = await openVerifiedFiles(resolve(config.dataDir));
+  const bundles = await discoverBundles(folders, config.encoder.models, verified);
   const encoder = createEncoder({
     config: config.encoder,
     bundles,
@@ -249,7 +251,7 @@ async function models(config: Config): Promise<Finding[]> {
             remedy: "mend or remove the bundle; the others go on",
           };
     });
-    for (const { id, error } of await unusedBundles(folders, config.encoder.models))
+    for (const { id, error } of await unusedBundles(folders, config.encoder.models, verified))
       findings.push({
         level: "note",
         subject: `model ${id}`,

@@ -550,6 +550,12 @@ const nodeSchema = z.strictObject({
         .min(1)
         .default(["layout-fingerprint"])
         .describe("Model ids to run on every CT volume; the first answers similarity queries."),
+      acceptedLicences: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          "Ids of models whose licence this site has read and accepts; a model that asks for it does not run otherwise.",
+        ),
       providers: z
         .array(z.enum(["tensorrt", "cuda", "webgpu", "coreml", "dml", "cpu"]))
         .min(1)

@@ -1,12 +1,12 @@
 /** Model bundles on disk: manifest read, every file's digest checked, and one digest that names the whole. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { KindredError, messageOf } from "../kernel/errors.ts";
 import { MANIFEST_BYTES_MAX } from "../kernel/limits.ts";
+import { dataFileFaults } from "./data-files.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { openVerifiedFiles, type VerifiedFiles } from "./verified-files.ts";
 
 export interface Bundle {
   readonly manifest: Manifest;
@@ -19,11 +19,16 @@ export type BundleResult =
   | { readonly id: string; readonly bundle: Bundle }
   | { readonly id: string; readonly error: string };
 
-/** @throws KindredError `MODEL_INVALID` with all problems */
-export async function loadBundle(folder: string): Promise<Bundle> {
+/**
+ * @param verified - digests that were computed before; without it every file is read whole
+ * @throws KindredError `MODEL_INVALID` with all problems
+ */
+export async function loadBundle(folder: string, verified?: VerifiedFiles): Promise<Bundle> {
   const manifest = parseManifest(await readManifest(join(folder, "model.json")));
   const problems: string[] = [];
-  for (const file of manifest.files) problems.push(...(await checkFile(folder, file)));
+  const digests = verified ?? (await openVerifiedFiles(null));
+  for (const file of manifest.files) problems.push(...(await checkFile(folder, file, digests)));
+  if (problems.length === 0) problems.push(...(await dataFileFaults(folder, manifest)));
   if (problems.length > 0)
     throw new KindredError(
       "MODEL_INVALID",
@@ -59,7 +64,11 @@ function canonicalJson(value: unknown): string {
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(",")}}`;
 }
 
-async function checkFile(folder: string, wanted: Manifest["files"][number]): Promise<string[]> {
+async function checkFile(
+  folder: string,
+  wanted: Manifest["files"][number],
+  digests: VerifiedFiles,
+): Promise<string[]> {
   const path = join(folder, wanted.path);
   try {
     if (dirname(await realpath(path)) !== (await realpath(folder)))
@@ -68,9 +77,7 @@ async function checkFile(folder: string, wanted: Manifest["files"][number]): Pro
     if (!found.isFile()) return [`${wanted.path} is no plain file`];
     const { size } = found;
     if (size !== wanted.bytes) return [`${wanted.path} has ${size} bytes, not ${wanted.bytes}`];
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(path), hash);
-    return hash.digest("hex") === wanted.sha256
+    return (await digests.sha256Of(path)) === wanted.sha256
       ? []
       : [`${wanted.path} has another SHA-256 than the manifest says`];
   } catch (error) {
@@ -82,6 +89,7 @@ async function checkFile(folder: string, wanted: Manifest["files"][number]): Pro
 export async function discoverBundles(
   folders: readonly string[],
   ids: readonly string[],
+  verified?: VerifiedFiles,
 ): Promise<BundleResult[]> {
   return Promise.all(
     [...new Set(ids)].map(async (id): Promise<BundleResult> => {
@@ -94,7 +102,7 @@ export async function discoverBundles(
         );
         if (!exists) continue;
         try {
-          const bundle = await loadBundle(path);
+          const bundle = await loadBundle(path, verified);
           return bundle.manifest.id === id
             ? { id, bundle }
             : { id, error: `the manifest calls itself ${bundle.manifest.id}` };
@@ -119,6 +127,7 @@ const UNUSED_MAX = 100;
 export async function unusedBundles(
   folders: readonly string[],
   ids: readonly string[],
+  verified?: VerifiedFiles,
 ): Promise<UnusedBundle[]> {
   const unused: UnusedBundle[] = [];
   for (const folder of new Set(folders)) {
@@ -126,7 +135,7 @@ export async function unusedBundles(
     for (const id of entries.filter((name) => !ids.includes(name)).slice(0, UNUSED_MAX)) {
       const path = join(folder, id);
       if (!(await stat(join(path, "model.json")).catch(() => undefined))) continue;
-      const error = await loadBundle(path).then(() => undefined, messageOf);
+      const error = await loadBundle(path, verified).then(() => undefined, messageOf);
       unused.push({ id, error });
     }
   }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
 import type { Bundle } from "./bundle.ts";
+import { graphFileOf, type OneGraph, oneGraph } from "./one-graph.ts";
 import { goldenInput, unitVector } from "./vector.ts";
 
 /** Make this provider ready for one model profile, golden vectors first. */
@@ -48,11 +49,11 @@ type Answer = FromProcess extends infer T ? (T extends unknown ? Omit<T, "call">
 
 interface Proved {
   readonly session: ort.InferenceSession;
-  readonly bundle: Bundle;
+  readonly plan: OneGraph;
 }
 
 function createSessions() {
-  /** By model id and provider: profiles of one model share a session. */
+  /** By model id, provider and graph: profiles of one model share a session. */
   const sessions = new Map<string, ort.InferenceSession>();
   /** By model id and profile id. */
   const proved = new Map<string, Proved>();
@@ -60,16 +61,17 @@ function createSessions() {
   async function prove(request: ProveRequest): Promise<Answer> {
     const { bundle, provider } = request;
     const { id } = bundle.manifest;
-    const name = `${id} ${provider}`;
-    const session = sessions.get(name) ?? (await createSession(request));
+    const plan = oneGraph(bundle.manifest, request.profileId);
+    const name = `${id} ${provider} ${plan.graph}`;
+    const session = sessions.get(name) ?? (await createSession(request, plan));
     try {
-      await proveProfile(session, bundle, request.profileId);
+      await proveProfile(session, bundle, plan);
     } catch (error) {
       if (!sessions.has(name)) await session.release();
       throw error;
     }
     sessions.set(name, session);
-    proved.set(`${id} ${request.profileId}`, { session, bundle });
+    proved.set(`${id} ${request.profileId}`, { session, plan });
     return { kind: "proved" };
   }
 
@@ -77,18 +79,29 @@ function createSessions() {
     const one = proved.get(`${request.modelId} ${request.profileId}`);
     if (one === undefined)
       throw new KindredError("MODEL_NOT_READY", `Model ${request.modelId} is not loaded`);
-    const { shape } = profileOf(one.bundle, request.profileId);
-    const tensor = await readTensor(request.tensorPath, voxelsOf(shape));
+    const tensor = await readTensor(request.tensorPath, voxelsOf(one.plan.shape));
     const started = performance.now();
-    const vector = await infer(one.session, one.bundle, tensor, shape);
+    const vector = await infer(one.session, one.plan, tensor);
     return { kind: "vector", vector, milliseconds: performance.now() - started };
   }
 
   return { prove, run };
 }
 
-function createSession({ bundle, provider, threads }: ProveRequest): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(join(bundle.folder, bundle.manifest.graph.file), {
+/** @throws KindredError `MODEL_INVALID` when the bundle needs a newer ONNX Runtime */
+async function createSession(
+  { bundle, provider, threads }: ProveRequest,
+  plan: OneGraph,
+): Promise<ort.InferenceSession> {
+  const { minOrt } = bundle.manifest.runtime;
+  const ours = ort.env.versions.node ?? ort.env.versions.common;
+  if (minOrt !== undefined && ours.localeCompare(minOrt, "en", { numeric: true }) < 0)
+    throw new KindredError(
+      "MODEL_INVALID",
+      `it needs ONNX Runtime ${minOrt} or newer, and this is ${ours}: update Kindred`,
+    );
+  const file = graphFileOf(bundle.manifest, plan.graph, provider);
+  return ort.InferenceSession.create(join(bundle.folder, file), {
     executionProviders: [provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -96,16 +109,6 @@ function createSession({ bundle, provider, threads }: ProveRequest): Promise<ort
     enableMemPattern: false,
     logSeverityLevel: 4,
   });
-}
-
-function profileOf(bundle: Bundle, profileId: string): Bundle["manifest"]["profiles"][number] {
-  const profile = bundle.manifest.profiles.find((one) => one.id === profileId);
-  if (profile === undefined)
-    throw new KindredError(
-      "MODEL_NOT_READY",
-      `Model ${bundle.manifest.id} has no profile ${profileId}`,
-    );
-  return profile;
 }
 
 function voxelsOf(shape: readonly number[]): number {
@@ -116,16 +119,13 @@ function voxelsOf(shape: readonly number[]): number {
 async function proveProfile(
   session: ort.InferenceSession,
   bundle: Bundle,
-  profileId: string,
+  plan: OneGraph,
 ): Promise<void> {
-  const { shape } = profileOf(bundle, profileId);
-  for (const golden of bundle.manifest.golden.filter((one) => one.profile === profileId)) {
-    const vector = await infer(
-      session,
-      bundle,
-      goldenInput(golden.seed, shape, golden.range),
-      shape,
-    );
+  for (const golden of bundle.manifest.golden) {
+    if (golden.kind !== "volume" || golden.profile !== plan.profileId) continue;
+    if ((golden.space ?? plan.spaceId) !== plan.spaceId) continue;
+    const input = goldenInput(golden.seed, plan.shape, golden.range);
+    const vector = await infer(session, plan, input);
     const deviation = Math.max(...golden.expected.map((value, i) => Math.abs(value - vector[i]!)));
     // Written so that NaN fails.
     if (!(deviation <= golden.tolerance)) {
@@ -175,22 +175,16 @@ async function readTensor(path: string, count: number): Promise<Float32Array> {
 
 async function infer(
   session: ort.InferenceSession,
-  bundle: Bundle,
+  { input, output, shape, dimension }: OneGraph,
   tensor: Float32Array,
-  shape: readonly number[],
 ): Promise<Float32Array> {
-  const { graph, embedding } = bundle.manifest;
-  const outputs = await session.run(
-    { [graph.input]: new ort.Tensor("float32", tensor, [...shape]) },
-    [graph.output],
-  );
-  const output = outputs[graph.output]?.data;
-  if (!(output instanceof Float32Array))
-    throw new KindredError(
-      "MODEL_OUTPUT_INVALID",
-      `The graph has no float output "${graph.output}"`,
-    );
-  return unitVector(output, embedding.dimension);
+  const outputs = await session.run({ [input]: new ort.Tensor("float32", tensor, [...shape]) }, [
+    output,
+  ]);
+  const data = outputs[output]?.data;
+  if (!(data instanceof Float32Array))
+    throw new KindredError("MODEL_OUTPUT_INVALID", `The graph has no float output "${output}"`);
+  return unitVector(data, dimension);
 }
 
 const sessions = createSessions();

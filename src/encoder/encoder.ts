@@ -2,6 +2,7 @@
  * The encoders of a node, as the pipeline sees them: which model profiles are ready on which provider, and vectors
  * from tensor files. A profile climbs down the configured providers until one proves itself with the golden vectors.
  */
+import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -85,7 +86,8 @@ export function createEncoder(options: {
   log: Logger;
   metrics: Metrics;
 }): Encoder {
-  const { config, bundles, log } = options;
+  const { config, log } = options;
+  const bundles = options.bundles.map((one) => licensed(one, config.acceptedLicences));
   const host = createProcessHost(log);
   const inTurn = createTurns();
   const loaded = bundles.flatMap((one) => ("bundle" in one ? [one.bundle] : []));
@@ -197,6 +199,16 @@ function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
     last = result.catch(() => undefined);
     return result;
   };
+}
+
+/** The licence gate: a bundle whose licence must be accepted and was not is as good as broken. */
+function licensed(one: BundleResult, accepted: readonly string[]): BundleResult {
+  if ("error" in one || accepted.includes(one.id)) return one;
+  const { acceptanceRequired, weights, notice } = one.bundle.manifest.licence;
+  if (!acceptanceRequired) return one;
+  const wording = notice === undefined ? "" : ` (${join(one.bundle.folder, notice)})`;
+  const error = `its licence ${weights}${wording} must be accepted: read it, then add "${one.id}" to encoder.acceptedLicences`;
+  return { id: one.id, error };
 }
 
 function unproved(bundle: Bundle, profileId: string): Space {

@@ -29,17 +29,18 @@ const BLOCK = 8;
  * noise on every voxel (one quarter), mapped to the range. Blocks, because noise alone looks the same everywhere and
  * would prove little. Random numbers are the upper 24 bits of a linear congruential sequence (Numerical Recipes'
  * constants), first one for each block, then one for each voxel, both in `[z][y][x]` order; all sums are exact in
- * double precision, so that an exporter in another language makes the very same input.
+ * double precision, so that an exporter in another language makes the very same input. Further channels go on in the
+ * same sequence, each with its blocks first.
  *
- * @param shape - `[1, 1, slices, rows, columns]`
- * @returns `[z][y][x]` flattened
+ * @param shape - `[1, channels, slices, rows, columns]`
+ * @returns `[channel][z][y][x]` flattened
  */
 export function goldenInput(
   seed: number,
   shape: readonly number[],
   range: readonly [number, number],
 ): Float32Array {
-  const [depth, rows, columns] = shape.slice(2) as [number, number, number];
+  const [channels, depth, rows, columns] = shape.slice(1) as [number, number, number, number];
   let state = seed >>> 0;
   const next = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -47,16 +48,19 @@ export function goldenInput(
   };
   const blockRows = Math.ceil(rows / BLOCK);
   const blockColumns = Math.ceil(columns / BLOCK);
-  const blocks = Array.from({ length: Math.ceil(depth / BLOCK) * blockRows * blockColumns }, next);
-  const values = new Float32Array(depth * rows * columns);
+  const values = new Float32Array(channels * depth * rows * columns);
   const [low, high] = range;
+  const blockCount = Math.ceil(depth / BLOCK) * blockRows * blockColumns;
   let i = 0;
-  for (let z = 0; z < depth; z++) {
-    for (let y = 0; y < rows; y++) {
-      const first = (Math.floor(z / BLOCK) * blockRows + Math.floor(y / BLOCK)) * blockColumns;
-      for (let x = 0; x < columns; x++) {
-        const level = (3 * blocks[first + Math.floor(x / BLOCK)]! + next()) / 67108864;
-        values[i++] = low + (high - low) * level;
+  for (let channel = 0; channel < channels; channel++) {
+    const blocks = Array.from({ length: blockCount }, next);
+    for (let z = 0; z < depth; z++) {
+      for (let y = 0; y < rows; y++) {
+        const first = (Math.floor(z / BLOCK) * blockRows + Math.floor(y / BLOCK)) * blockColumns;
+        for (let x = 0; x < columns; x++) {
+          const level = (3 * blocks[first + Math.floor(x / BLOCK)]! + next()) / 67108864;
+          values[i++] = low + (high - low) * level;
+        }
       }
     }
   }

@@ -1,6 +1,6 @@
 /** An accepted stack → the input of each model, a reduced volume for the picture, and the native volume when it is wanted. */
 import type { Profile } from "../encoder/manifest.ts";
-import { inputTensor, preprocess } from "../encoder/preprocess.ts";
+import { inputTensor, preprocess, volumeSteps } from "../encoder/preprocess.ts";
 import { createVolumeBuilder } from "../volume/assemble.ts";
 import { createDepthMixer } from "../volume/depth-mixer.ts";
 import { addCounts, judgeCounts, noCounts } from "../volume/histogram.ts";
@@ -18,7 +18,7 @@ export interface BuildWanted {
 }
 
 export interface BuiltVolume {
-  /** For each profile the tensor `[1][1][slices][rows][columns]` flattened. */
+  /** For each profile the tensor `[1][channels][slices][rows][columns]` flattened. */
   readonly tensors: readonly Float32Array[];
   readonly picture: CtVolume | null;
   readonly native: CtVolume | null;
@@ -44,7 +44,7 @@ export async function buildVolume(
 ): Promise<BuiltVolume | Unreadable> {
   const { rows, columns } = frames[0]!.plane;
   const recipes = [
-    ...wanted.profiles.map((profile) => profile.ops),
+    ...wanted.profiles.map(volumeSteps),
     ...(wanted.pictureSteps === null ? [] : [wanted.pictureSteps]),
   ];
   const plans = recipes.map((steps) => planReduction(geometry, steps, { rows, columns }));

@@ -57,6 +57,9 @@ export interface ReductionPlan {
   readonly rest: readonly VolumeStep[];
 }
 
+/** Steps that no slice can do by itself. */
+const NEEDS_ALL: ReadonlySet<VolumeStep["op"]> = new Set(["cropPad", "zscore", "foregroundCrop"]);
+
 /**
  * @param geometry - the corrected grid of the stack and where its slices lie
  * @param steps - the profile's, in their order
@@ -73,7 +76,7 @@ export function planReduction(
   const at = steps.findIndex((step) => step.op === "resample");
   const resampling = steps[at];
   const before = steps.slice(0, Math.max(0, at));
-  if (resampling?.op !== "resample" || before.some((step) => step.op === "cropPad")) return null;
+  if (resampling?.op !== "resample" || before.some((step) => NEEDS_ALL.has(step.op))) return null;
   const pointwise = pointwiseOf(before);
   const isClipped = pointwise.low > Number.NEGATIVE_INFINITY || pointwise.high < Infinity;
   if (isClipped && !isOneToOne(geometry)) return null;

@@ -1,6 +1,6 @@
 /** The steps that make a model's input of a volume: the plain reference that every faster way must equal. */
 import { KindredError } from "../kernel/errors.ts";
-import { type CentringFlavour, cropPadVolume } from "./crop-pad.ts";
+import { type CentringFlavour, cropForeground, cropPadVolume } from "./crop-pad.ts";
 import { reorient, resample } from "./resample.ts";
 import { type Resampling, samplingOf, type Triple } from "./sampling.ts";
 import type { CtVolume } from "./types.ts";
@@ -11,6 +11,8 @@ export type VolumeStep =
   | ({ readonly op: "resample" } & Resampling)
   | { readonly op: "clipHu"; readonly min: number; readonly max: number }
   | { readonly op: "scale"; readonly multiply: number; readonly add: number }
+  | { readonly op: "zscore"; readonly epsilon: number }
+  | { readonly op: "foregroundCrop"; readonly above: number }
   | {
       readonly op: "cropPad";
       readonly sizeVoxels: Triple;
@@ -60,6 +62,13 @@ function apply(volume: CtVolume, step: VolumeStep, mayOverwrite: boolean): CtVol
       scale(from, to, step.multiply, step.add);
       return { ...volume, voxelsZyx: to };
     }
+    case "zscore": {
+      const [from, to] = floats(volume.voxelsZyx, mayOverwrite);
+      zscore(from, to, step.epsilon);
+      return { ...volume, voxelsZyx: to };
+    }
+    case "foregroundCrop":
+      return cropForeground(volume, step.above);
     case "cropPad": {
       const voxelsZyx = toFloat(volume.voxelsZyx);
       return cropPadVolume({ ...volume, voxelsZyx }, step.sizeVoxels, step.value, step.flavour);
@@ -101,4 +110,16 @@ function scale(
   add: number,
 ): void {
   for (let i = 0; i < to.length; i++) to[i] = from[i]! * multiply + add;
+}
+
+/** Standard deviation of all voxels (not of a sample), summed in double precision. */
+function zscore(from: Int16Array | Float32Array, to: Float32Array, epsilon: number): void {
+  let sum = 0;
+  for (let i = 0; i < from.length; i++) sum += from[i]!;
+  const mean = sum / from.length;
+  let squares = 0;
+  for (let i = 0; i < from.length; i++) squares += (from[i]! - mean) ** 2;
+  const deviation = Math.sqrt(squares / from.length) + epsilon;
+  // Of one value everywhere, what remains is 0 and not NaN.
+  for (let i = 0; i < to.length; i++) to[i] = deviation > 0 ? (from[i]! - mean) / deviation : 0;
 }

@@ -42,6 +42,7 @@ describe("encoder", () => {
 
   const settings = (given: Partial<Config["encoder"]> = {}): Config["encoder"] => ({
     models: [ID],
+    acceptedLicences: [],
     providers: ["cpu"],
     threads: 1,
     runSeconds: 60,
@@ -115,6 +116,58 @@ describe("encoder", () => {
     const path = await tensorFile(goldenInput(3, SHAPE, [0, 2]));
     expect(await failure(node.embedFile("drifted", PROFILE, path))).to.equal("MODEL_NOT_READY");
     expect(await failure(node.embedFile("unknown", PROFILE, path))).to.equal("MODEL_NOT_READY");
+  });
+
+  it("runs a bundle whose licence must be accepted only where the configuration accepts it", async () => {
+    await copy("gated", (manifest) => {
+      manifest.licence.acceptanceRequired = true;
+    });
+    const bundles = await discoverBundles([folder, MODELS], ["gated", ID]);
+    const shut = await start(bundles);
+    const [gated, good] = shut.status();
+    expect(gated!.state).to.equal("failed");
+    expect(gated!.reason).to.include('add "gated" to encoder.acceptedLicences');
+    expect(good!.state).to.equal("ready");
+    expect(shut.profiles().map((one) => one.modelId)).to.deep.equal([ID]);
+    await shut.stop();
+    const node = await start(bundles, settings({ acceptedLicences: ["gated"] }));
+    expect(node.status().map((one) => one.state)).to.deep.equal(["ready", "ready"]);
+  });
+
+  it("takes the graph that the manifest names for a provider, and says which ONNX Runtime a bundle needs", async () => {
+    await copy("other-file", (manifest) => {
+      manifest.files.push({ ...manifest.files[0]!, path: "for-cpu.onnx" });
+      manifest.runtime.providers[0]!.graphs = { image: "for-cpu.onnx" };
+    });
+    const file = join(folder, "other-file", "model.onnx");
+    await cp(file, join(folder, "other-file", "for-cpu.onnx"));
+    await copy("too-new", (manifest) => {
+      manifest.runtime.minOrt = "99.1";
+    });
+    const bundles = await discoverBundles([folder], ["other-file", "too-new"]);
+    // Whoever opens the file of the graph itself does not find it.
+    await rm(file);
+    const [other, old] = (await start(bundles)).status();
+    expect(other).to.include({ state: "ready" });
+    expect(old!.attempts[0]!.error).to.include("needs ONNX Runtime 99.1");
+  });
+
+  it("serves no bundle that needs more than one run of one graph", async () => {
+    await copy("tiled", (manifest) => {
+      manifest.profiles[0]!.shape = [1, 1, 128, 64, 64];
+      (manifest.profiles[0]!.ops[2] as { sizeVoxels: number[] }).sizeVoxels = [128, 64, 64];
+      const window = [64, 64, 64];
+      manifest.profiles[0]!.tiling = {
+        mode: "grid",
+        window,
+        overlap: 0,
+        batchMax: 1,
+        reduce: "mean",
+      };
+    });
+    const [tiled] = (await start(await discoverBundles([folder], ["tiled"]))).status();
+    expect(tiled!.state).to.equal("failed");
+    expect(tiled!.attempts[0]!.error).to.include("several stages or windows");
   });
 
   it("climbs down to the CPU where CUDA is absent, and keeps the reason", async () => {
@@ -202,6 +255,10 @@ describe("encoder", () => {
 interface Manifest {
   id: string;
   summary: string;
+  licence: { acceptanceRequired: boolean };
+  files: { path: string }[];
+  runtime: { minOrt?: string; providers: { graphs?: Record<string, string> }[] };
+  profiles: { shape: number[]; ops: object[]; tiling: object }[];
   golden: { expected: number[] }[];
 }
 
