@@ -12,8 +12,8 @@ import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { parseArgs } from "node:util";
+import { preprocess } from "../../src/encoder/preprocess.ts";
 import { phantomVolume } from "../../src/phantom/phantom-volume.ts";
-import { applySteps } from "../../src/volume/steps.ts";
 import { phantomRecord } from "./record.ts";
 import { PROFILE } from "./steps.ts";
 import { coarse, SPLIT_SEEDS, type Split, trainingStudy } from "./training-population.ts";
@@ -42,8 +42,8 @@ const started = performance.now();
 for (let index = from; index < from + count; index++) {
   const study = trainingStudy(split as Split, index);
   const volume = phantomVolume(values.coarse ? coarse(study) : study);
-  const { voxelsZyx } = applySteps(volume, PROFILE.ops);
-  const whole = Int16Array.from(voxelsZyx, (value) => Math.round(value * 1000));
+  const { tensor } = preprocess(volume, PROFILE);
+  const whole = Int16Array.from(tensor, (value) => Math.round(value * 1000));
   if (!tensors.write(new Uint8Array(whole.buffer)))
     await new Promise<void>((resolve) => tensors.once("drain", resolve));
   lines.write(`${JSON.stringify(phantomRecord(study))}\n`);

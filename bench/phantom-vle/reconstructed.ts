@@ -6,15 +6,18 @@
  *     node bench/phantom-vle/reconstructed.ts --out FOLDER --series FOLDER_OF_DICOM_FILES
  *
  * Phantoms are painted on their full grid and written as Part 10 files first. The files are those of phantoms.ts, named
- * `real-…` for series, of which the line says only which series it was and what became of it.
+ * `real-…` for series, of which the line says only which series it was. `layout-….i16` beside them holds the inputs of
+ * layout-fingerprint, to which the figures are compared.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { finished } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bySeries, filesBelow } from "../../src/cli/volume/dicom-files.ts";
+import { loadBundle } from "../../src/encoder/bundle.ts";
 import { messageOf } from "../../src/kernel/errors.ts";
 import { phantomInstances } from "../../src/phantom/phantom-instances.ts";
 import type { PhantomStudy } from "../../src/phantom/phantom-study.ts";
@@ -47,25 +50,41 @@ if (out === undefined) {
 const folder = await mkdtemp(join(tmpdir(), "kindred-phantom-vle-"));
 const reconstructor = createReconstructor();
 const SLICES_MIN = 3;
+const layoutFolder = fileURLToPath(new URL("../../models/layout-fingerprint/", import.meta.url));
+const { manifest: layout } = await loadBundle(layoutFolder);
 
-/** Tensors of all accepted volumes of one series, main volume first. */
-async function tensorsOf(paths: readonly string[]): Promise<Float32Array[]> {
-  const tensorPrefix = join(folder, "tensor");
+interface Inputs {
+  readonly tensor: Float32Array;
+  readonly layoutTensor: Float32Array;
+}
+
+/** Inputs of all accepted volumes of one series, main volume first. */
+async function tensorsOf(paths: readonly string[]): Promise<Inputs[]> {
+  const prefixes = [join(folder, "tensor"), join(folder, "layout")] as const;
   const { volumes } = await reconstructor.run({
     paths,
     rules: { slicesMin: SLICES_MIN },
-    outputs: [{ profile: PROFILE, tensorPrefix }],
+    outputs: [
+      { profile: PROFILE, tensorPrefix: prefixes[0] },
+      { profile: layout.profiles[0]!, tensorPrefix: prefixes[1] },
+    ],
   });
-  const tensors: Float32Array[] = [];
+  const floats = async (prefix: string, ordinal: number): Promise<Float32Array> => {
+    const { buffer, byteOffset, byteLength } = await readFile(tensorFile(prefix, ordinal));
+    return new Float32Array(buffer, byteOffset, byteLength / 4);
+  };
+  const tensors: Inputs[] = [];
   for (const { ordinal, verdict } of volumes) {
     if (verdict.outcome === "refused") continue;
-    const bytes = await readFile(tensorFile(tensorPrefix, ordinal));
-    tensors.push(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
+    tensors.push({
+      tensor: await floats(prefixes[0], ordinal),
+      layoutTensor: await floats(prefixes[1], ordinal),
+    });
   }
   return tensors;
 }
 
-async function phantomTensor(study: PhantomStudy): Promise<Float32Array> {
+async function phantomTensor(study: PhantomStudy): Promise<Inputs> {
   const slices = join(folder, "slices");
   await mkdir(slices);
   const paths: string[] = [];
@@ -80,9 +99,8 @@ async function phantomTensor(study: PhantomStudy): Promise<Float32Array> {
   return tensor;
 }
 
-interface Entry {
+interface Entry extends Inputs {
   readonly line: object;
-  readonly tensor: Float32Array;
 }
 
 async function* phantoms(): AsyncGenerator<Entry> {
@@ -90,7 +108,7 @@ async function* phantoms(): AsyncGenerator<Entry> {
   const all = values.population === undefined ? null : population(seed, from + count);
   for (let index = from; index < from + count; index++) {
     const study = all === null ? trainingStudy(split as Split, index) : all[index]!;
-    yield { line: phantomRecord(study), tensor: await phantomTensor(study) };
+    yield { line: phantomRecord(study), ...(await phantomTensor(study)) };
   }
 }
 
@@ -100,8 +118,8 @@ async function* realSeries(path: string): AsyncGenerator<Entry> {
     if (modality !== "CT") continue;
     const name = { case: basename(path), series: seriesInstanceUid, files: paths.length };
     try {
-      for (const [i, tensor] of (await tensorsOf(paths)).entries())
-        yield { line: { ...name, volume: i + 1 }, tensor };
+      for (const [i, inputs] of (await tensorsOf(paths)).entries())
+        yield { line: { ...name, volume: i + 1 }, ...inputs };
     } catch (error) {
       console.log(`${name.case} ${seriesInstanceUid}: ${messageOf(error)}`);
     }
@@ -117,13 +135,17 @@ function sourceName(): string {
 
 await mkdir(out, { recursive: true });
 const name = join(out, sourceName());
+const layouts = createWriteStream(join(out, `layout-${basename(name)}.i16`));
+const thousandths = (tensor: Float32Array): Uint8Array =>
+  new Uint8Array(Int16Array.from(tensor, (value) => Math.round(value * 1000)).buffer);
 const tensors = createWriteStream(`${name}.i16.partial`);
 const lines = createWriteStream(`${name}.jsonl`);
 let written = 0;
 try {
-  for await (const { line, tensor } of series === undefined ? phantoms() : realSeries(series)) {
-    const whole = Int16Array.from(tensor, (value) => Math.round(value * 1000));
-    tensors.write(new Uint8Array(whole.buffer));
+  const entries = series === undefined ? phantoms() : realSeries(series);
+  for await (const { line, tensor, layoutTensor } of entries) {
+    tensors.write(thousandths(tensor));
+    layouts.write(thousandths(layoutTensor));
     lines.write(`${JSON.stringify(line)}\n`);
     if (++written % 20 === 0) console.log(`${written} volumes`);
   }
@@ -131,8 +153,7 @@ try {
   await reconstructor.stop();
   await rm(folder, { recursive: true, force: true });
 }
-tensors.end();
-lines.end();
-await Promise.all([finished(tensors), finished(lines)]);
+for (const stream of [tensors, layouts, lines]) stream.end();
+await Promise.all([tensors, layouts, lines].map((stream) => finished(stream)));
 await rename(`${name}.i16.partial`, `${name}.i16`);
 console.log(`${written} volumes in ${name}.i16`);

@@ -12,4 +12,5 @@ export const PROFILE: Profile = {
     { op: "scale", multiply: 0.001, add: 0 },
   ],
   shape: [1, 1, 96, 80, 104],
+  tiling: { mode: "none" },
 };

@@ -1,4 +1,4 @@
-"""The two towers. Image: windows, a small 3D CNN over two scales, attention pooling by learned queries. Text: a small transformer."""
+"""The two towers. Image: windows, a small 3D CNN over two scales, attention pooling by learned queries; text: a transformer."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -8,6 +8,19 @@ TOKENS_MAX = 160
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
 # HU / 1000 at which each channel begins and ends: lung, soft tissue, narrow soft tissue, bone and contrast.
 WINDOWS = [(-1.0, -0.4), (-0.16, 0.24), (-0.01, 0.1), (0.1, 1.2)]
+# Windows of which the brightest voxel is kept beside the mean: small nodules and vessels, small plaques.
+PEAKS = [0, 3]
+
+
+def front(volume):
+    """
+    [batch, 1, 96, 80, 104] in thousands of HU → [batch, 6, 48, 40, 52] in −1 to 1: means, then peaks, of cells of 2³ voxels.
+    Nothing here is learned, so that training computes it once a phantom.
+    """
+    channels = [(volume.clamp(low, high) - low) * (2 / (high - low)) - 1 for low, high in WINDOWS]
+    means = F.avg_pool3d(torch.cat(channels, 1), 2)
+    peaks = F.max_pool3d(torch.cat([channels[i] for i in PEAKS], 1), 2)
+    return torch.cat([means, peaks], 1)
 
 
 def conv(i, o, kernel, stride=1, padding=0):
@@ -29,11 +42,8 @@ class ImageTower(nn.Module):
     def __init__(self, widths=(48, 96, 128), queries=24):
         super().__init__()
         a, b, c = widths
-        self.stem1, self.stem2 = conv(len(WINDOWS), 16, 2, 2), conv(16, a, 4, 2, 1)
-        with torch.no_grad():
-            for channel, (low, high) in enumerate(WINDOWS):
-                self.stem1[0].weight[:, channel] /= high - low
-        self.stage1 = Residual(a)
+        self.stem = conv(len(WINDOWS) + len(PEAKS), a, 4, 2, 1)
+        self.stage1 = conv(a, a, 3, 1, 1)
         self.down2, self.stage2 = conv(a, b, 3, 2, 1), Residual(b)
         self.down3, self.stage3 = conv(b, c, 3, 2, 1), Residual(c)
         self.place3 = nn.Parameter(torch.randn(1, 6 * 5 * 7, c) * 0.02)
@@ -47,19 +57,20 @@ class ImageTower(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(queries * 32), nn.Linear(queries * 32, 256), nn.GELU(), nn.Linear(256, DIM))
 
     def forward(self, volume):
-        x = torch.cat([volume.clamp(low, high) for low, high in WINDOWS], 1)
-        if self.training:
-            x = x.contiguous(memory_format=torch.channels_last_3d)
-        x = F.relu(self.stem2(F.relu(self.stem1(x))))
+        return self.body(front(volume))
+
+    def body(self, cells):
+        """What is learned; `cells` as front gives them."""
+        x = F.relu(self.stem(cells))
         flat = x.detach().flatten(2).float()
-        features = None if self.training else torch.cat([flat.mean(2), flat.std(2, unbiased=False)], 1)
-        x2 = self.stage2(F.relu(self.down2(self.stage1(x))))
+        features = None if self.training else torch.cat([flat.mean(2), (flat - flat.mean(2, keepdim=True)).square().mean(2).add(1e-8).sqrt()], 1)
+        x2 = self.stage2(F.relu(self.down2(F.relu(self.stage1(x)))))
         x3 = self.stage3(F.relu(self.down3(x2)))
         n, c = x3.shape[:2]
         tokens = x3.flatten(2).transpose(1, 2) + self.place3
         for layer in self.mix:
             tokens = layer(tokens, None)
-        wide = tokens.transpose(1, 2).reshape(n, c, 6, 5, 7).repeat_interleave(2, 2).repeat_interleave(2, 3).repeat_interleave(2, 4)
+        wide = tokens.transpose(1, 2).reshape(n, c, 6, 1, 5, 1, 7, 1).expand(n, c, 6, 2, 5, 2, 7, 2).reshape(n, c, 12, 10, 14)
         fine = self.side2(x2) + wide[..., :13]
         fine = self.joined(fine.flatten(2).transpose(1, 2) + self.place2)
         k = self.keys(fine).reshape(n, -1, 4, c // 4).permute(0, 2, 3, 1)
@@ -96,6 +107,8 @@ class TextTower(nn.Module):
     def __init__(self, vocabulary, width=128, layers=3):
         super().__init__()
         self.words = nn.Embedding(vocabulary, width)
+        # The captioner reads words off the same table: unit variance would make its first guesses absurdly sure.
+        nn.init.normal_(self.words.weight, std=0.05)
         self.places = nn.Parameter(torch.randn(1, TOKENS_MAX, width) * 0.02)
         self.layers = nn.ModuleList(TransformerLayer(width, 4, 256, 0.1) for _ in range(layers))
         self.norm = nn.LayerNorm(width)

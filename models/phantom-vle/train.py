@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as F
 
 import texts
-from data import Phantoms
+from data import Cells
 from evaluation import summary, unit
 from model import Pair
 from words import encode, load_or_train
 
 SEED = 20261126
-BATCH, STATEMENTS, EXTRA_REPORTS = 32, 96, 48
+BATCH, STATEMENTS, EXTRA_REPORTS = 32, 96, 24
 
 
 def arguments():
@@ -37,26 +37,24 @@ def arguments():
     return parser.parse_args()
 
 
-def shaken(batch, rng):
-    """Another place in the field and another noise: what a scan range and a table height change."""
-    out = np.empty_like(batch)
-    for i, volume in enumerate(batch[:, 0]):
-        shift = [int(rng.integers(-r, r + 1)) for r in (2, 2, 2)]
-        out[i, 0] = np.roll(volume, shift, (0, 1, 2))
-        # What rolls in from the other side is air.
-        for axis, by in enumerate(shift):
-            edge = [slice(None)] * 3
-            edge[axis] = slice(0, by) if by > 0 else slice(by, None) if by < 0 else slice(0, 0)
-            out[i, 0][tuple(edge)] = -1.024
-    scale = rng.uniform(0.98, 1.02, (len(batch), 1, 1, 1, 1)).astype(np.float32)
-    return torch.from_numpy(out * scale)
+def shaken(phantoms, indices, rng):
+    """Another place in the field and a little noise: what a scan range, a table height and a tube change."""
+    cells = phantoms.batch(indices, rng.integers(-1, 2, (len(indices), 3))).to(torch.bfloat16)
+    cells += torch.randn(cells.shape, dtype=torch.bfloat16) * float(rng.uniform(0, 0.04))
+    return cells.contiguous(memory_format=torch.channels_last_3d)
+
+
+def text_vectors(pair, ids, mask):
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = pair.text(ids, mask)
+    return F.normalize(vectors.float(), dim=-1)
 
 
 def report_loss(pair, pictures, records, others, tokenizer, rng):
     own = [r["report"] if rng.random() < 0.4 else texts.varied_report(r, rng) for r in records]
     wrong = [texts.varied_report(texts.perturbed(r, rng), rng) for r in records]
     ids, mask = encode(tokenizer, own + wrong + [texts.varied_report(r, rng) for r in others])
-    vectors = F.normalize(pair.text(ids, mask), dim=-1)
+    vectors = text_vectors(pair, ids, mask)
     logits = pictures @ vectors.T * pair.report_scale.exp().clamp(max=60)
     names = [texts.signature(r) for r in records]
     columns = names + [None] * len(wrong) + [texts.signature(r) for r in others]
@@ -78,7 +76,7 @@ def statement_loss(pair, pictures, records, tokenizer, rng):
     true = np.array([[a in t for a in chosen] + [a not in t for a in chosen] + [a in t and b in t for a, b in both]
                      for t in truths], np.float32)
     true = torch.from_numpy(true)
-    vectors = F.normalize(pair.text(*encode(tokenizer, lines)), dim=-1)
+    vectors = text_vectors(pair, *encode(tokenizer, lines))
     cosines = pictures @ vectors.T
     matrix = F.binary_cross_entropy_with_logits(cosines * pair.statement_scale.exp().clamp(max=60) + pair.statement_bias, true)
     margin = (cosines[:, :STATEMENTS] - cosines[:, STATEMENTS : 2 * STATEMENTS]) * pair.pair_scale.exp().clamp(max=60)
@@ -91,10 +89,9 @@ def figures(pair, tokenizer, phantoms):
     vectors = []
     with torch.no_grad():
         for at in range(0, len(phantoms), 16):
-            batch = torch.from_numpy(phantoms.batch(range(at, min(at + 16, len(phantoms)))))
-            batch = batch.contiguous(memory_format=torch.channels_last_3d)
+            cells = phantoms.batch(range(at, min(at + 16, len(phantoms)))).to(torch.bfloat16)
             with torch.autocast("cpu", torch.bfloat16):
-                vectors.append(pair.image(batch)[0].float().numpy())
+                vectors.append(pair.image.body(cells)[0].float().numpy())
         return summary(unit(np.concatenate(vectors)), phantoms.records, lambda lines: pair.text(*encode(tokenizer, lines)).numpy())
 
 
@@ -105,11 +102,13 @@ def main():
     torch.manual_seed(SEED)
     torch.set_num_threads(wanted.threads)
     shuffle = np.random.default_rng(SEED)
-    train, val = Phantoms(wanted.data, "train", "train-coarse"), Phantoms(wanted.data, "val")
+    train = Cells(wanted.data, "train", "train-coarse")
+    if len(train) < BATCH:
+        raise SystemExit(f"{len(train)} phantoms of train in {wanted.data}: run bench/phantom-vle/phantoms.ts first.")
     tokenizer = load_or_train(out / "tokenizer.json", train.records, SEED)
     pair = Pair(tokenizer.get_vocab_size())
     pair.image.to(memory_format=torch.channels_last_3d)
-    log = {"seed": SEED, "batch": BATCH, "train": len(train), "val": len(val), "torch": torch.__version__,
+    log = {"seed": SEED, "batch": BATCH, "torch": torch.__version__,
            "parameters": {name: sum(p.numel() for p in getattr(pair, name).parameters()) for name in ("image", "text")}, "epochs": []}
     print(json.dumps(log), flush=True)
     plain = [p for n, p in pair.named_parameters() if p.ndim < 2]
@@ -118,6 +117,8 @@ def main():
     steps = wanted.epochs * (len(train) // BATCH)
     started, step, seconds_max = time.time(), 0, wanted.minutes * 60
     for epoch in range(wanted.epochs):
+        # Painting may still go on beside: each epoch takes what is there, and says how much that was.
+        train = Cells(wanted.data, "train", "train-coarse")
         sums, count, order = np.zeros(4), 0, shuffle.permutation(len(train))
         pair.train()
         for at in range(0, len(order) - BATCH + 1, BATCH):
@@ -131,13 +132,14 @@ def main():
             rng, noise = texts.stream(SEED, "texts", step), np.random.default_rng([SEED, step])
             records = [train.records[i] for i in indices]
             others = [train.records[i] for i in noise.integers(0, len(train), EXTRA_REPORTS)]
-            volumes = shaken(train.batch(indices), noise)
+            cells = shaken(train, indices, noise)
             with torch.autocast("cpu", torch.bfloat16):
-                raw, _ = pair.image(volumes.to(torch.bfloat16))
+                raw, _ = pair.image.body(cells)
             pictures = F.normalize(raw.float(), dim=-1)
             reports, ids, mask = report_loss(pair, pictures, records, others, tokenizer, rng)
             matrix, opposite = statement_loss(pair, pictures, records, tokenizer, rng)
-            caption = pair.caption_loss(pictures * 4, ids, mask, torch.Generator().manual_seed(SEED + step))
+            with torch.autocast("cpu", torch.bfloat16):
+                caption = pair.caption_loss(pictures * 4, ids, mask, torch.Generator().manual_seed(SEED + step))
             loss = reports + 4 * matrix + 2 * opposite + 0.5 * caption
             optimizer.zero_grad()
             loss.backward()
@@ -148,10 +150,14 @@ def main():
             if step % 20 == 0:
                 print(step, f"{time.time() - started:.0f} s", (sums / count).round(3), flush=True)
         one = dict(zip(("reports", "statements", "opposites", "captions"), (sums / max(1, count)).round(4).tolist()))
-        one |= {"epoch": epoch + 1, "minutes": round((time.time() - started) / 60, 1)}
-        one |= {"val": figures(pair, tokenizer, val)}
+        one |= {"epoch": epoch + 1, "phantoms": len(train), "steps": step, "minutes": round((time.time() - started) / 60, 1),
+                "cpuMinutes": round(time.process_time() / 60, 1)}
+        if len(val := Cells(wanted.data, "val")) > 0:
+            one |= {"val": figures(pair, tokenizer, val)}
         log["epochs"].append(one)
         print(json.dumps(one), flush=True)
+        if progress >= 1:
+            log["stopped"] = "by the planned minutes"
         torch.save({"state": pair.state_dict(), "vocabulary": tokenizer.get_vocab_size()}, out / "pair.pt")
         (out / "train-log.json").write_text(json.dumps(log, indent=1) + "\n")
 
