@@ -3,7 +3,7 @@
     python evaluate.py --data FOLDER
 
 Reads what bench/phantom-vle/reconstructed.ts wrote: phantoms of test, painted on their full grid, as DICOM files through Kindred's
-reconstruction; the demo's population; real series. Writes results.json and prints the tables.
+reconstruction; the demo's population; real series. Writes results.json and the tables of card.md.
 """
 import argparse
 import json
@@ -143,21 +143,33 @@ def probes_if_any(vectors, records):
     return out
 
 
+def tables(results):
+    test, layout = results["test"], results["layoutFingerprint"]
+    lines = [f"Of {test['pool']} phantoms of test:", "", "| finding | zero-shot AUROC | probe AUROC |", "|---|---|---|"]
+    lines += [f"| {LABELS[key]} | {test['zeroShot'][key]:.3f} | {test['probes'][key]:.3f} |" for key in test["zeroShot"]]
+    lines += [f"| **mean** | **{test['zeroShotMean']:.3f}** | **{test['probesMean']:.3f}** |", "", "| question | result |", "|---|---|"]
+    lines += [f"| side or lobe of a finding, zero-shot AUROC, mean of {len(test['places'])} | {test['placesMean']:.3f} |"]
+    lines += [f"| text → image recall@{k} | {value:.3f} |" for k, value in test["recall"].items()]
+    lines += [f"| recall@10, any picture with the very same report counts | {test['recallAnyEqual10']:.3f} |",
+              f"| same-finding precision@5 | {test['precision5']:.3f} |",
+              f"| the same, layout-fingerprint | {layout['precision5']:.3f} |",
+              f"| the same, at random | {test['precisionChance']:.3f} |",
+              f"| the demo's {results['demo']['pool']} phantoms: report → picture, first answer right | {results['demo']['recall1']:.3f} |",
+              f"| one image on one thread, median | {results['secondsMedian']:.2f} s |", ""]
+    lines += ["| search, first five answers | right | in the pool |", "|---|---|---|"]
+    lines += [f"| {query} | {one['precision5']:.1f} | {one['inPool']:.3f} |" for query, one in test["queries"].items()]
+    lines += ["", f"The guard (limit {results['guardLimit']}):", "", "| scans | volumes | turned away | distances |", "|---|---|---|---|"]
+    lines += [f"| {name} | {one['volumes']} | {one['beyond']} | {one['least']} to {one['most']} |" for name, one in results["guard"].items()]
+    return "\n".join(lines)
+
+
 def show(results):
-    test = results["test"]
-    print("| finding | zero-shot AUROC | probe AUROC |\n|---|---|---|")
-    for key in test["zeroShot"]:
-        print(f"| {LABELS[key]} | {test['zeroShot'][key]:.3f} | {test['probes'][key]:.3f} |")
-    print(f"| **mean** | **{test['zeroShotMean']:.3f}** | **{test['probesMean']:.3f}** |\n")
-    print(f"places (side, lobe), zero-shot AUROC, mean of {len(test['places'])}: {test['placesMean']:.3f}")
-    print("text → image recall of", test["pool"], {k: round(v, 3) for k, v in test["recall"].items()}, "any of equal report, 10:", test["recallAnyEqual10"])
-    print("same-finding precision@5:", test["precision5"], "layout-fingerprint:", results["layoutFingerprint"], "chance:", test["precisionChance"])
-    print("demo:", results["demo"], f"· {results['secondsMedian']} s an image\n")
-    print(f"| scans | volumes | beyond {results['guardLimit']} | distances |\n|---|---|---|---|")
-    for name, one in results["guard"].items():
-        print(f"| {name} | {one['volumes']} | {one['beyond']} | {one['least']} to {one['most']} |")
-    for query, one in test["queries"].items():
-        print(f"{query}: {one['precision5']:.1f} of the first 5, {one['inPool']:.3f} of the pool")
+    text = tables(results)
+    print(text)
+    card = HERE / "card.md"
+    before, rest = card.read_text().split("<!-- results -->", 1)
+    after = rest.split("<!-- /results -->", 1)[1]
+    card.write_text(f"{before}<!-- results -->\n{text}\n<!-- /results -->{after}")
 
 
 if __name__ == "__main__":

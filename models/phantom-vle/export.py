@@ -43,7 +43,7 @@ def fused(module):
 
 def trained(folder):
     saved = torch.load(folder / "pair.pt", weights_only=True)
-    pair = Pair(saved["vocabulary"]).eval()
+    pair = Pair(saved["vocabulary"], len(texts.TOLD)).eval()
     pair.load_state_dict(saved["state"])
     pair.image = fused(pair.image).to(memory_format=torch.contiguous_format)
     for tower in (pair.image, pair.text):
@@ -93,15 +93,16 @@ def vectors_of(pair, phantoms, indices):
     """Unit vectors and guard features, by torch in float32."""
     found = []
     for at in range(0, len(indices), 8):
-        found.append(pair.image.body(phantoms.batch(indices[at : at + 8]).float()))
-    return unit(np.concatenate([e.numpy() for e, _ in found])), np.concatenate([f.numpy() for _, f in found])
+        seen, features = pair.image.body(phantoms.batch(indices[at : at + 8]).float())
+        found.append((pair.image.head(seen).numpy(), features.numpy()))
+    return unit(np.concatenate([e for e, _ in found])), np.concatenate([f for _, f in found])
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
     parser.add_argument("--trained", required=True)
-    parser.add_argument("--probe-phantoms", type=int, default=1200)
+    parser.add_argument("--probe-phantoms", type=int, default=800)
     wanted = parser.parse_args()
     folder = pathlib.Path(wanted.trained)
     torch.set_num_threads(2)
@@ -140,7 +141,7 @@ def main():
         facts[name] = scale_and_threshold(np.array(margins), np.array(truths, float))
 
     # The guard: phantoms of both grids are its world. Its limit leaves out no phantom of val but is no wider than that.
-    mean, whitening = mahalanobis(np.concatenate([tf[::10], vf[::2]]))
+    mean, whitening = mahalanobis(np.concatenate([tf[::2], vf[::2]]))
     far = distances(vf[1::2], mean, whitening)
     facts["guardThreshold"] = round(float(far.max() * 1.15), 2)
     facts["guardVal"] = {"median": round(float(np.median(far)), 2), "max": round(float(far.max()), 2)}

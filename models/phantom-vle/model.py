@@ -53,14 +53,16 @@ class ImageTower(nn.Module):
         self.joined = nn.LayerNorm(c)
         self.queries = nn.Parameter(torch.randn(4, queries, c // 4) * 0.2)
         self.keys, self.values = nn.Linear(c, c), nn.Linear(c, c)
-        self.narrow = nn.Linear(c, 32)
-        self.head = nn.Sequential(nn.LayerNorm(queries * 32), nn.Linear(queries * 32, 256), nn.GELU(), nn.Linear(256, DIM))
+        self.narrow, self.narrow_blocks = nn.Linear(c, 32), nn.Linear(c, 24)
+        self.seen = queries * 32 + 18 * 24
+        self.head = nn.Sequential(nn.LayerNorm(self.seen), nn.Linear(self.seen, 256), nn.GELU(), nn.Linear(256, DIM))
 
     def forward(self, volume):
-        return self.body(front(volume))
+        seen, features = self.body(front(volume))
+        return self.head(seen), features
 
     def body(self, cells):
-        """What is learned; `cells` as front gives them."""
+        """`cells` as front gives them → what is seen [batch, seen], of which head makes the embedding, and the features."""
         x = F.relu(self.stem(cells))
         flat = x.detach().flatten(2).float()
         features = None if self.training else torch.cat([flat.mean(2), (flat - flat.mean(2, keepdim=True)).square().mean(2).add(1e-8).sqrt()], 1)
@@ -72,12 +74,13 @@ class ImageTower(nn.Module):
             tokens = layer(tokens, None)
         wide = tokens.transpose(1, 2).reshape(n, c, 6, 1, 5, 1, 7, 1).expand(n, c, 6, 2, 5, 2, 7, 2).reshape(n, c, 12, 10, 14)
         fine = self.side2(x2) + wide[..., :13]
+        blocks = F.max_pool3d(F.relu(fine), (4, 5, 5), (4, 5, 4)).flatten(2).transpose(1, 2)
         fine = self.joined(fine.flatten(2).transpose(1, 2) + self.place2)
         k = self.keys(fine).reshape(n, -1, 4, c // 4).permute(0, 2, 3, 1)
         v = self.values(fine).reshape(n, -1, 4, c // 4).permute(0, 2, 1, 3)
         weights = (self.queries.unsqueeze(0) @ k * (c // 4) ** -0.5).softmax(-1)
         pooled = (weights @ v).permute(0, 2, 1, 3).reshape(n, -1, c)
-        return self.head(self.narrow(pooled).flatten(1)), features
+        return torch.cat([self.narrow(pooled).flatten(1), self.narrow_blocks(blocks).flatten(1)], 1), features
 
 
 class TransformerLayer(nn.Module):
@@ -132,15 +135,16 @@ class TextTower(nn.Module):
 
 
 class Pair(nn.Module):
-    """Both towers and what only training needs: scales, and the captioner's way from a picture to a first token."""
+    """Both towers and what only training needs: scales, the attributes, the captioner's way from a picture to a first token."""
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary, attributes):
         super().__init__()
         self.image, self.text = ImageTower(), TextTower(vocabulary)
         self.report_scale = nn.Parameter(torch.tensor(2.3))
         self.statement_scale = nn.Parameter(torch.tensor(2.3))
         self.statement_bias = nn.Parameter(torch.tensor(-2.0))
         self.pair_scale = nn.Parameter(torch.tensor(2.3))
+        self.attributes = nn.Sequential(nn.LayerNorm(self.image.seen), nn.Linear(self.image.seen, attributes))
         self.to_token = nn.Linear(DIM, self.text.words.embedding_dim)
         self.words_bias = nn.Parameter(torch.zeros(vocabulary))
 

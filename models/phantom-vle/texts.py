@@ -106,6 +106,16 @@ LIBRARY += [f"pleural-effusion/{side}/large" for side in SIDES] + ["arterial-wal
 LIBRARY += ["contrast/with", "contrast/without"] + [f"region/{region}" for region in REGIONS]
 
 
+# What the first stage of training tells of a picture, each once.
+TOLD = sorted(set(LIBRARY) | {f"{c}/{place}/large" for c in ("lung-nodule", "renal-cyst") for place in SIDES})
+
+
+def told(record):
+    """[2][TOLD]: what is true of the record, and what can be seen in its region at all."""
+    true, seen = attributes(record), SEEN_IN[record["region"]] + ["contrast", "region"]
+    return [[float(a in true) for a in TOLD], [float(a.split("/")[0] in seen) for a in TOLD]]
+
+
 def ordinal(n):
     return f"{n}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(n, 'th') }"
 

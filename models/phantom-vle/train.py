@@ -1,12 +1,14 @@
-"""Trains phantom-vle on painted phantoms; at most half an hour on two cores with AVX-512 BF16 or AMX.
+"""Trains phantom-vle on painted phantoms, in two stages, everything from the ground truth of the phantoms.
 
-    python train.py --data FOLDER --out FOLDER [--epochs 9]
+    python train.py --data FOLDER --out FOLDER [--minutes 18 6]
 
-Three objectives, each on a report or statement made from the phantom's ground truth:
- - reports: a picture finds its report among those of the batch, of other phantoms, and of itself with one thing made wrong;
- - statements: a matrix of pictures × short sentences, each true or false of each picture (sigmoid), and sentence against
-   opposite sentence (softmax of the pair);
- - captions: masked words of the report are told from the other words and the picture.
+1. Pictures: the image tower learns to tell the attributes of a phantom (texts.TOLD): findings, their side, lobe and size.
+2. Towers: what it sees stands still (computed once a phantom, in several positions); its head and the text tower learn
+   - reports: a picture finds its report among those of the batch, and beside its own with one thing made wrong;
+   - statements: a matrix of pictures × short sentences, each true or false of each picture (sigmoid), and sentence against
+     opposite sentence (softmax of the pair);
+   - captions: masked words of the report, told from the other words and the picture.
+Each stage ends when its minutes are over; the learning rate falls to nothing by then.
 """
 import argparse
 import json
@@ -19,22 +21,52 @@ import torch.nn.functional as F
 
 import texts
 from data import Cells
-from evaluation import summary, unit
+from evaluation import LABELS, auroc, summary, unit
 from model import Pair
 from words import encode, load_or_train
 
 SEED = 20261126
-BATCH, STATEMENTS, EXTRA_REPORTS = 32, 96, 24
+BATCH, TOWER_BATCH, STATEMENTS, POSITIONS = 32, 128, 160, 2
 
 
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--minutes", type=float, default=30, help="the learning rate falls to nothing by then at the latest")
+    parser.add_argument("--minutes", type=float, nargs=2, default=[18, 6])
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
+
+
+def optimizer_of(parameters):
+    heavy, plain = [p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2]
+    return torch.optim.AdamW([{"params": heavy, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}])
+
+
+class Clock:
+    """How much of the planned minutes is over, and the learning rate that belongs to it."""
+
+    def __init__(self, minutes, peak):
+        self.started, self.cpu, self.seconds, self.peak, self.steps = time.time(), time.process_time(), minutes * 60, peak, 0
+
+    def rate(self, optimizer):
+        for group in optimizer.param_groups:
+            group["lr"] = self.peak * min(1, (self.steps + 1) / 30) * 0.5 * (1 + np.cos(np.pi * min(1, self.part()))) + 1e-6
+        self.steps += 1
+
+    def part(self):
+        return (time.time() - self.started) / self.seconds
+
+    def told(self):
+        return {"steps": self.steps, "minutes": round((time.time() - self.started) / 60, 1),
+                "cpuMinutes": round((time.process_time() - self.cpu) / 60, 1)}
+
+
+def step(loss, optimizer, parameters):
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+    optimizer.step()
 
 
 def shaken(phantoms, indices, rng):
@@ -44,22 +76,71 @@ def shaken(phantoms, indices, rng):
     return cells.contiguous(memory_format=torch.channels_last_3d)
 
 
+def seen_of(pair, cells):
+    with torch.autocast("cpu", torch.bfloat16):
+        return pair.image.body(cells)[0].float()
+
+
+def train_pictures(pair, train, val, minutes, log):
+    parameters = [*pair.image.parameters(), *pair.attributes.parameters()]
+    optimizer, clock, order, sums = optimizer_of(parameters), Clock(minutes, 2e-3), [], []
+    told = torch.tensor([texts.told(r) for r in train.records])
+    shuffle = np.random.default_rng(SEED)
+    while clock.part() < 1:
+        if len(order) < BATCH:
+            order = list(shuffle.permutation(len(train)))
+        indices, order = order[:BATCH], order[BATCH:]
+        pair.train()
+        clock.rate(optimizer)
+        logits = pair.attributes(seen_of(pair, shaken(train, indices, np.random.default_rng([SEED, clock.steps]))))
+        true, can = told[indices].unbind(1)
+        loss = (F.binary_cross_entropy_with_logits(logits, true, reduction="none") * can).sum() / can.sum()
+        step(loss, optimizer, parameters)
+        sums.append(loss.item())
+        if clock.steps % 75 == 0 or clock.part() >= 1:
+            one = {"loss": round(float(np.mean(sums[-75:])), 4), **clock.told(), "val": told_figures(pair, val)}
+            log["pictures"].append(one)
+            print(json.dumps(one), flush=True)
+        elif clock.steps % 15 == 0:
+            print(clock.steps, clock.told(), round(float(np.mean(sums[-15:])), 4), flush=True)
+
+
+def all_seen(pair, phantoms, rng=None):
+    pair.eval()
+    found = []
+    with torch.no_grad():
+        for at in range(0, len(phantoms), 16):
+            indices = range(at, min(at + 16, len(phantoms)))
+            cells = phantoms.batch(indices).to(torch.bfloat16) if rng is None else shaken(phantoms, indices, rng)
+            found.append(seen_of(pair, cells))
+    return torch.cat(found)
+
+
+def told_figures(pair, val):
+    """AUROC of each finding, by the attributes' own layer."""
+    seen = all_seen(pair, val)
+    with torch.no_grad():
+        logits = pair.attributes(seen).numpy()
+    true, can = np.array([texts.told(r) for r in val.records]).transpose(1, 0, 2)
+    at = {key: texts.TOLD.index(key) for key in LABELS}
+    values = {key: auroc(logits[can[:, i] > 0, i], true[can[:, i] > 0, i]) for key, i in at.items()}
+    return {"mean": round(float(np.mean(list(values.values()))), 4), **{k: round(v, 3) for k, v in values.items()}}
+
+
 def text_vectors(pair, ids, mask):
     with torch.autocast("cpu", torch.bfloat16):
         vectors = pair.text(ids, mask)
     return F.normalize(vectors.float(), dim=-1)
 
 
-def report_loss(pair, pictures, records, others, tokenizer, rng):
-    own = [r["report"] if rng.random() < 0.4 else texts.varied_report(r, rng) for r in records]
-    wrong = [texts.varied_report(texts.perturbed(r, rng), rng) for r in records]
-    ids, mask = encode(tokenizer, own + wrong + [texts.varied_report(r, rng) for r in others])
+def report_loss(pair, pictures, records, tokenizer, rng):
+    own = [r["report"] if rng.random() < 0.5 else texts.varied_report(r, rng) for r in records]
+    wrong = [texts.varied_report(texts.perturbed(r, rng), rng) for r in records[: len(records) // 2]]
+    ids, mask = encode(tokenizer, own + wrong)
     vectors = text_vectors(pair, ids, mask)
     logits = pictures @ vectors.T * pair.report_scale.exp().clamp(max=60)
-    names = [texts.signature(r) for r in records]
-    columns = names + [None] * len(wrong) + [texts.signature(r) for r in others]
-    same = torch.tensor([[float(a == b) for b in columns] for a in names])
-    # The wrong report of another phantom is as wrong as any; its own is the hard one.
+    names = [r["report"] for r in records]
+    same = torch.tensor([[float(a == b) for b in names + [None] * len(wrong)] for a in names])
     loss = F.cross_entropy(logits, same / same.sum(1, keepdim=True))
     back = same[:, : len(names)]
     loss = loss + F.cross_entropy(logits[:, : len(names)].T, back / back.sum(1, keepdim=True))
@@ -73,26 +154,45 @@ def statement_loss(pair, pictures, records, tokenizer, rng):
     both = [rng.sample(sorted(t), 2) for t in truths if len(t) >= 2][: STATEMENTS // 6]
     lines = [texts.statement(a, rng) for a in chosen] + [texts.statement(a, rng, False) for a in chosen]
     lines += [f"{texts.phrase(a, rng)} and {texts.phrase(b, rng)}" for a, b in both]
-    true = np.array([[a in t for a in chosen] + [a not in t for a in chosen] + [a in t and b in t for a, b in both]
-                     for t in truths], np.float32)
-    true = torch.from_numpy(true)
-    vectors = text_vectors(pair, *encode(tokenizer, lines))
-    cosines = pictures @ vectors.T
+    true = torch.tensor([[a in t for a in chosen] + [a not in t for a in chosen] + [a in t and b in t for a, b in both]
+                         for t in truths]).float()
+    cosines = pictures @ text_vectors(pair, *encode(tokenizer, lines)).T
     matrix = F.binary_cross_entropy_with_logits(cosines * pair.statement_scale.exp().clamp(max=60) + pair.statement_bias, true)
     margin = (cosines[:, :STATEMENTS] - cosines[:, STATEMENTS : 2 * STATEMENTS]) * pair.pair_scale.exp().clamp(max=60)
     return matrix, F.binary_cross_entropy_with_logits(margin, true[:, :STATEMENTS])
 
 
-def figures(pair, tokenizer, phantoms):
-    """Of the model as it is."""
-    pair.eval()
-    vectors = []
-    with torch.no_grad():
-        for at in range(0, len(phantoms), 16):
-            cells = phantoms.batch(range(at, min(at + 16, len(phantoms)))).to(torch.bfloat16)
-            with torch.autocast("cpu", torch.bfloat16):
-                vectors.append(pair.image.body(cells)[0].float().numpy())
-        return summary(unit(np.concatenate(vectors)), phantoms.records, lambda lines: pair.text(*encode(tokenizer, lines)).numpy())
+def train_towers(pair, tokenizer, train, val, minutes, log):
+    parameters = [*pair.image.head.parameters(), *pair.text.parameters(), *pair.to_token.parameters(), pair.words_bias,
+                  pair.report_scale, pair.statement_scale, pair.statement_bias, pair.pair_scale]
+    noise = np.random.default_rng(SEED)
+    positions = torch.stack([all_seen(pair, train, None if i == 0 else noise) for i in range(POSITIONS)])
+    val_seen = all_seen(pair, val)
+    optimizer, clock, sums = optimizer_of(parameters), Clock(minutes, 2e-3), []
+    while clock.part() < 1:
+        pair.train()
+        clock.rate(optimizer)
+        rng, draw = texts.stream(SEED, "texts", clock.steps), np.random.default_rng([SEED, clock.steps])
+        indices = draw.choice(len(train), TOWER_BATCH, replace=False)
+        records = [train.records[i] for i in indices]
+        seen = positions[draw.integers(0, POSITIONS, TOWER_BATCH), indices]
+        pictures = F.normalize(pair.image.head(F.dropout(seen, 0.05)), dim=-1)
+        reports, ids, mask = report_loss(pair, pictures, records, tokenizer, rng)
+        matrix, opposite = statement_loss(pair, pictures, records, tokenizer, rng)
+        some = slice(0, 32)
+        with torch.autocast("cpu", torch.bfloat16):
+            caption = pair.caption_loss(pictures[some] * 4, ids[some], mask[some], torch.Generator().manual_seed(SEED + clock.steps))
+        step(reports + 4 * matrix + 2 * opposite + 0.5 * caption, optimizer, parameters)
+        sums.append([reports.item(), matrix.item(), opposite.item(), caption.item()])
+        if clock.steps % 60 == 0 or clock.part() >= 1:
+            pair.eval()
+            with torch.no_grad():
+                vectors = unit(pair.image.head(val_seen).numpy())
+                embed = lambda lines: pair.text(*encode(tokenizer, lines)).numpy()
+                one = dict(zip(("reports", "statements", "opposites", "captions"), np.mean(sums[-60:], 0).round(4).tolist()))
+                one |= {**clock.told(), "val": summary(vectors, val.records, embed)}
+            log["towers"].append(one)
+            print(json.dumps(one), flush=True)
 
 
 def main():
@@ -101,65 +201,25 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     torch.set_num_threads(wanted.threads)
-    shuffle = np.random.default_rng(SEED)
-    train = Cells(wanted.data, "train", "train-coarse")
-    if len(train) < BATCH:
-        raise SystemExit(f"{len(train)} phantoms of train in {wanted.data}: run bench/phantom-vle/phantoms.ts first.")
+    train, val = Cells(wanted.data, "train", "train-coarse"), Cells(wanted.data, "val")
+    if len(train) < TOWER_BATCH or len(val) == 0:
+        raise SystemExit(f"{len(train)} phantoms of train, {len(val)} of val in {wanted.data}: run bench/phantom-vle/phantoms.ts first.")
     tokenizer = load_or_train(out / "tokenizer.json", train.records, SEED)
-    pair = Pair(tokenizer.get_vocab_size())
+    pair = Pair(tokenizer.get_vocab_size(), len(texts.TOLD))
     pair.image.to(memory_format=torch.channels_last_3d)
-    log = {"seed": SEED, "batch": BATCH, "torch": torch.__version__,
-           "parameters": {name: sum(p.numel() for p in getattr(pair, name).parameters()) for name in ("image", "text")}, "epochs": []}
+    log = {"seed": SEED, "torch": torch.__version__, "train": len(train), "val": len(val), "attributes": len(texts.TOLD),
+           "parameters": {name: sum(p.numel() for p in getattr(pair, name).parameters()) for name in ("image", "text")},
+           "pictures": [], "towers": []}
     print(json.dumps(log), flush=True)
-    plain = [p for n, p in pair.named_parameters() if p.ndim < 2]
-    heavy = [p for n, p in pair.named_parameters() if p.ndim >= 2]
-    optimizer = torch.optim.AdamW([{"params": heavy, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}], lr=1e-3)
-    steps = wanted.epochs * (len(train) // BATCH)
-    started, step, seconds_max = time.time(), 0, wanted.minutes * 60
-    for epoch in range(wanted.epochs):
-        # Painting may still go on beside: each epoch takes what is there, and says how much that was.
-        train = Cells(wanted.data, "train", "train-coarse")
-        sums, count, order = np.zeros(4), 0, shuffle.permutation(len(train))
-        pair.train()
-        for at in range(0, len(order) - BATCH + 1, BATCH):
-            # Whichever comes first, the planned steps or the planned time, brings the learning rate down.
-            progress = max(step / steps, (time.time() - started) / seconds_max)
-            if progress >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = 1.5e-3 * min(1, (step + 1) / 60) * 0.5 * (1 + np.cos(np.pi * progress)) + 1e-6
-            indices = order[at : at + BATCH]
-            rng, noise = texts.stream(SEED, "texts", step), np.random.default_rng([SEED, step])
-            records = [train.records[i] for i in indices]
-            others = [train.records[i] for i in noise.integers(0, len(train), EXTRA_REPORTS)]
-            cells = shaken(train, indices, noise)
-            with torch.autocast("cpu", torch.bfloat16):
-                raw, _ = pair.image.body(cells)
-            pictures = F.normalize(raw.float(), dim=-1)
-            reports, ids, mask = report_loss(pair, pictures, records, others, tokenizer, rng)
-            matrix, opposite = statement_loss(pair, pictures, records, tokenizer, rng)
-            with torch.autocast("cpu", torch.bfloat16):
-                caption = pair.caption_loss(pictures * 4, ids, mask, torch.Generator().manual_seed(SEED + step))
-            loss = reports + 4 * matrix + 2 * opposite + 0.5 * caption
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(pair.parameters(), 2.0)
-            optimizer.step()
-            sums += [reports.item(), matrix.item(), opposite.item(), caption.item()]
-            count, step = count + 1, step + 1
-            if step % 20 == 0:
-                print(step, f"{time.time() - started:.0f} s", (sums / count).round(3), flush=True)
-        one = dict(zip(("reports", "statements", "opposites", "captions"), (sums / max(1, count)).round(4).tolist()))
-        one |= {"epoch": epoch + 1, "phantoms": len(train), "steps": step, "minutes": round((time.time() - started) / 60, 1),
-                "cpuMinutes": round(time.process_time() / 60, 1)}
-        if len(val := Cells(wanted.data, "val")) > 0:
-            one |= {"val": figures(pair, tokenizer, val)}
-        log["epochs"].append(one)
-        print(json.dumps(one), flush=True)
-        if progress >= 1:
-            log["stopped"] = "by the planned minutes"
+
+    def keep():
         torch.save({"state": pair.state_dict(), "vocabulary": tokenizer.get_vocab_size()}, out / "pair.pt")
         (out / "train-log.json").write_text(json.dumps(log, indent=1) + "\n")
+
+    train_pictures(pair, train, val, wanted.minutes[0], log)
+    keep()
+    train_towers(pair, tokenizer, train, val, wanted.minutes[1], log)
+    keep()
 
 
 if __name__ == "__main__":
