@@ -19,7 +19,7 @@ export const atMost = (name: string, mustValue: number, aimValue: number, unit =
   mustValue,
   aimValue,
 });
-const atLeast = (name: string, mustValue: number, aimValue: number): Figure => ({
+export const atLeast = (name: string, mustValue: number, aimValue: number): Figure => ({
   name,
   must: `≥ ${mustValue}`,
   aim: `≥ ${aimValue}`,

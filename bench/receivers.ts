@@ -7,6 +7,8 @@ import { configSchema } from "../src/config/schema.ts";
 import { freePort } from "../test/support/free-port.ts";
 import { commandLine, processTree } from "./process-figures.ts";
 
+/** As `npm start` has it. */
+const NODE_OPTIONS = ["--max-semi-space-size=2"];
 const START_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 const TOOL_MS_MAX = 300_000;
@@ -24,6 +26,8 @@ export interface Receiver {
   processes(): { readonly pid: number; readonly role: Role }[];
   /** Instances it says it has kept. */
   kept(): Promise<number>;
+  /** Its HTTP address; ours only. */
+  readonly http?: string;
   /** p99 of the event-loop delay since the last call, milliseconds; ours only. */
   lagP99Ms(): Promise<number | undefined>;
   stop(): Promise<void>;
@@ -72,7 +76,7 @@ export async function startOurs(options: OurOptions): Promise<Receiver> {
     options.name,
     options.dataDir,
     process.execPath,
-    [cli, "serve", "--config", configFile, ...receivers],
+    [...NODE_OPTIONS, cli, "serve", "--config", configFile, ...receivers],
     { ...withoutSettings(), ...(options.nodeOptions && { NODE_OPTIONS: options.nodeOptions }) },
   );
   const http = `http://127.0.0.1:${httpPort}`;
@@ -83,6 +87,7 @@ export async function startOurs(options: OurOptions): Promise<Receiver> {
     port,
     aeTitle: "KINDRED",
     isOurs: true,
+    http,
     processes: () => ourProcesses(child.pid!),
     kept: async () =>
       Number(

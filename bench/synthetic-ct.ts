@@ -19,16 +19,23 @@ const us = (value: number) => Uint8Array.of(value & 0xff, value >>> 8);
  * Writes one series.
  *
  * @param name - gives all UIDs: another name is another series
+ * @param stepMm - between slices
  * @param parts - folders `part-0` … the files are dealt to, for as many senders
  * @returns the folders, all under `folder`
  */
-export function writeSeries(folder: string, name: string, images: number, parts = 4): string[] {
+export function writeSeries(
+  folder: string,
+  name: string,
+  images: number,
+  parts = 4,
+  stepMm = 1.25,
+): string[] {
   const folders = Array.from({ length: parts }, (_, index) => join(folder, `part-${index}`));
   for (const one of folders) mkdirSync(one, { recursive: true });
   const noise = noiseFrame(FRAME_BYTES + images * 2);
   for (let index = 0; index < images; index++) {
     const pixels = noise.subarray(index * 2, index * 2 + FRAME_BYTES);
-    const file = instanceFile(name, index, SOP_CLASS.ctImageStorage, pixels);
+    const file = instanceFile(name, index, SOP_CLASS.ctImageStorage, pixels, { stepMm });
     writeFileSync(join(folders[index % parts]!, `${index}.dcm`), file);
   }
   return folders;
@@ -39,7 +46,7 @@ export function writeMultiFrame(folder: string, name: string, frames: number): v
   mkdirSync(folder, { recursive: true });
   const pixels = Buffer.concat(Array.from({ length: frames }, () => noiseFrame(FRAME_BYTES)));
   const sopClassUid = SOP_CLASS.enhancedCtImageStorage;
-  writeFileSync(join(folder, "multi.dcm"), instanceFile(name, 0, sopClassUid, pixels, frames));
+  writeFileSync(join(folder, "multi.dcm"), instanceFile(name, 0, sopClassUid, pixels, { frames }));
 }
 
 function instanceFile(
@@ -47,11 +54,11 @@ function instanceFile(
   index: number,
   sopClassUid: string,
   pixels: Buffer,
-  frames?: number,
+  { frames, stepMm = 1.25 }: { frames?: number; stepMm?: number },
 ): Buffer {
   const sopInstanceUid = uidFromName(`bench/instance/${name}/${index}`);
   const dataSet = new DataSet();
-  for (const [tag, vr, value] of attributes(name, index)) dataSet.setString(tag, vr, value);
+  for (const [tag, vr, value] of attributes(name, index, stepMm)) dataSet.setString(tag, vr, value);
   dataSet
     .setString(TAG.SOPClassUID, "UI", sopClassUid)
     .setString(TAG.SOPInstanceUID, "UI", sopInstanceUid)
@@ -71,8 +78,12 @@ function instanceFile(
 }
 
 /** What an axial CT carries besides its pixels; values of a length that scanners write. */
-function attributes(name: string, index: number): [number, string, string | string[]][] {
-  const z = (index * 1.25 - 200).toFixed(2);
+function attributes(
+  name: string,
+  index: number,
+  stepMm: number,
+): [number, string, string | string[]][] {
+  const z = (index * stepMm - 200).toFixed(2);
   return [
     [TAG.SpecificCharacterSet, "CS", "ISO_IR 100"],
     [TAG.ImageType, "CS", ["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"]],

@@ -1,9 +1,9 @@
 /**
  * From slices to the model's grid, measured beside a C loop of the same work and beside torch: CPU, wall and peak RSS.
  *
- *   npm run bench:volume -- [--quick] [--slices 600,3000] [--repetitions 5] [--python PATH] [--write docs/benchmarks.md]
+ *   npm run bench:volume -- [--quick] [--kernel] [--slices 600,3000] [--repetitions 5] [--python PATH] [--write docs/benchmarks.md]
  *
- * Needs a C compiler (gcc or cc) for the first comparison and `--python` with torch for the second; without them it
+ * `--kernel` leaves out the whole way through a node, which needs dcmtk. Needs a C compiler (gcc or cc) for the first comparison and `--python` with torch for the second; without them it
  * prints our own figures only. Each measurement runs in a process of its own; repetitions are interleaved.
  */
 import { execFileSync } from "node:child_process";
@@ -13,17 +13,21 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { AxisWeights } from "../src/volume/axis-weights.ts";
 import { weightsOf } from "../src/volume/resample.ts";
-import { atMost, figureRow, markdown, spreadText } from "./figures.ts";
+import { atLeast, atMost, figureRow, markdown, spreadText } from "./figures.ts";
 import { spread } from "./measure.ts";
 import { noiseFrame } from "./synthetic-ct.ts";
 import { COLUMNS, FRAMES, ROWS, STEP, volumeCase } from "./volume-case.ts";
 import type { ReductionTimes } from "./volume-child.ts";
+import { decodeRates, type Way, wholeWay } from "./volume-way.ts";
 
+const CODER = "dcmcjpls";
+const CODED_FRAMES = 240;
 const MARKS = ["<!-- bench:volume -->", "<!-- /bench:volume -->"] as const;
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    kernel: { type: "boolean", default: false },
     slices: { type: "string" },
     repetitions: { type: "string" },
     python: { type: "string" },
@@ -114,7 +118,64 @@ function torch(python: string, threads?: number): Contender {
   };
 }
 
-function main(): void {
+/** The demanded figures of the whole way; needs dcmtk. */
+async function ways(): Promise<string> {
+  const runs = new Map<number, Way[]>(counts.map((slices) => [slices, []]));
+  const rates: number[][] = [];
+  for (let i = 0; i < repetitions; i++) {
+    for (const slices of counts) runs.get(slices)!.push(await wholeWay(folder, slices, i));
+    rates.push(await decodeRates(folder, CODER, CODED_FRAMES, [1, 2]));
+  }
+  const first = runs.get(counts[0]!)!;
+  const of = (all: readonly Way[], value: (way: Way) => number) => spread(all.map(value));
+  const most = runs.get(counts.at(-1)!)!;
+  const growth = spread(most.map((way, i) => way.builderMb / first[i]!.builderMb));
+  const figures = [
+    figureRow(
+      atMost(`last slice stored → volume ready, ${counts[0]} slices, s`, 1.5, 0.5),
+      of(first, (way) => way.readySeconds),
+    ),
+    figureRow(
+      atMost(`peak RSS of the building process, ${counts[0]} slices, MB`, 350, 250),
+      of(first, (way) => way.builderMb),
+      "its sockets, database client and console too; the encoder and the database are processes of their own",
+    ),
+    ...(counts.length > 1
+      ? [
+          figureRow(
+            atMost(`the same with ${counts.at(-1)} slices over ${counts[0]}`, 1.2, 1),
+            growth,
+          ),
+        ]
+      : []),
+    figureRow(
+      atLeast("frames/s decoded, two threads over one (JPEG-LS)", 1.7, 1.9),
+      spread(rates.map(([one, two]) => two! / one!)),
+    ),
+  ];
+  const rows = counts.map((slices) => {
+    const all = runs.get(slices)!;
+    return [
+      String(slices),
+      spreadText(of(all, (way) => slices / way.sentSeconds)),
+      spreadText(of(all, (way) => way.readySeconds)),
+      spreadText(of(all, (way) => way.builderMb)),
+      spreadText(of(all, (way) => way.allMb)),
+    ];
+  });
+  return [
+    `The whole way: storescu → node → volume for the default model and the picture, series of one extent; decoding of ${CODED_FRAMES} frames: ${spreadText(spread(rates.map(([one]) => one!)))} frames/s on one thread.`,
+    "",
+    markdown(["figure", "must", "aim", "measured (spread)", "meets", "note"], figures),
+    "",
+    markdown(
+      ["slices", "sent, images/s", "ready after, s", "building process, MB", "all processes, MB"],
+      rows,
+    ),
+  ].join("\n");
+}
+
+async function main(): Promise<void> {
   // Each frame is the noise from another place on, so that no two neighbours are alike.
   const bytes = ROWS * COLUMNS * 2;
   const noise = noiseFrame(bytes + FRAMES * 2);
@@ -131,12 +192,12 @@ function main(): void {
     ...torches,
   ];
   const text = counts.map((slices) => section(slices, contenders, c, torches[0])).join("\n\n");
-  // The whole way, files → tensors through the pool of threads, is measured here once there is one.
-  const command = `npm run bench:volume -- --slices ${counts.join()} --repetitions ${repetitions}`;
+  const whole = values.kernel ? [] : ["", await ways()];
+  const command = `npm run bench:volume -- --slices ${counts.join()} --repetitions ${repetitions}${values.python === undefined ? "" : " --python PYTHON"}`;
   const machine = `${cpus().length} × ${cpus()[0]!.model}, Node ${process.version.slice(1)}`;
   const load = loadavg()[0]!.toFixed(1);
   const head = `\`${command}\`: ${machine}, load ${load} at the end.`;
-  const result = [MARKS[0], head, "", text, MARKS[1]].join("\n");
+  const result = [MARKS[0], head, "", text, ...whole, MARKS[1]].join("\n");
   console.log(result);
   if (values.write !== undefined) {
     const document = readFileSync(values.write, "utf8");
@@ -192,7 +253,7 @@ function section(
 }
 
 try {
-  main();
+  await main();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -10,7 +10,7 @@
  */
 import { chmod, mkdir } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Archive, openArchive } from "./archive/archive.ts";
 import { joinArchive } from "./archive/join-archive.ts";
 import { isWriterOf, newWriter } from "./archive/writer.ts";
@@ -25,6 +25,7 @@ import { openTlsFiles } from "./dimse/tls-files.ts";
 import { openTokenVerifier } from "./dimse/token-verifier.ts";
 import { discoverBundles, unusedBundles } from "./encoder/bundle.ts";
 import { createEncoder } from "./encoder/encoder.ts";
+import { modelFolders } from "./encoder/model-folders.ts";
 import { openVerifiedFiles } from "./encoder/verified-files.ts";
 import { createHttpServer, type Processing } from "./http/server.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
@@ -37,8 +38,6 @@ import { createQueue } from "./pipeline/queue.ts";
 import { createFront, type FrontOptions } from "./receiver/front.ts";
 import { compileReceiver } from "./receiver/receiver-node.ts";
 import { type Receivers as DicomFront, startReceivers } from "./receiver/receivers.ts";
-
-const BUILT_IN_MODELS = new URL("../models/", import.meta.url);
 
 /** A running node. */
 export interface Node {
@@ -242,12 +241,11 @@ async function startProcessing(
   given: Pick<PipelineOptions, "database" | "tls"> & { archive: Archive },
 ): Promise<Processing> {
   const { database, archive, tls } = given;
-  const modelFolders = [BUILT_IN_MODELS.pathname, join(dataDir, "models")];
-  if (config.encoder.modelsDir !== undefined) modelFolders.push(resolve(config.encoder.modelsDir));
+  const folders = modelFolders(config);
   const { models } = config.encoder;
   const verified = await openVerifiedFiles(dataDir);
-  const bundles = await discoverBundles(modelFolders, models, verified);
-  for (const { id: model, error } of await unusedBundles(modelFolders, models, verified))
+  const bundles = await discoverBundles(folders, models, verified);
+  for (const { id: model, error } of await unusedBundles(folders, models, verified))
     part("encoder").warn(
       { event: "model.unused", model, reason: error ?? "it is not in encoder.models" },
       "a model bundle lies in the model folders and will not run",

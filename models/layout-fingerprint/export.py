@@ -98,8 +98,8 @@ data = build()
 (HERE / "model.onnx").write_bytes(data)
 
 
-def golden_input(seed, size, low, high):
-    """Formula "blocks-and-noise" of src/encoder/vector.ts, number for number."""
+def golden_input(seed, shape, low, high):
+    """Formula "blocks-and-noise" of src/encoder/vector.ts, number for number. Shape: slices, rows, columns."""
     state = seed
 
     def draw(count):
@@ -110,21 +110,72 @@ def golden_input(seed, size, low, high):
             values[i] = state >> 8
         return values
 
-    edge = -(-size // 8)
-    blocks = draw(edge**3).reshape(edge, edge, edge)
+    edges = [-(-n // 8) for n in shape]
+    blocks = draw(int(np.prod(edges))).reshape(edges)
     for axis in range(3):
-        blocks = np.repeat(blocks, 8, axis)[tuple(slice(size) for _ in range(3))]
-    level = (3 * blocks + draw(size**3).reshape(size, size, size)) / 2**26
-    return (low + (high - low) * level).astype(np.float32)[None, None]
+        blocks = np.repeat(blocks, 8, axis)
+    blocks = blocks[tuple(slice(n) for n in shape)]
+    level = (3 * blocks + draw(int(np.prod(shape))).reshape(shape)) / 2**26
+    return (low + (high - low) * level).astype(np.float32)
+
+
+def resampled(volume, spacing, wanted):
+    """Each axis by the triangle filter that is widened to the scale, half-pixel centres: torch's antialias."""
+    for axis in range(3):
+        count = volume.shape[axis]
+        scale = wanted / spacing[axis]
+        size = max(1, int(np.floor(count * spacing[axis] / wanted + 0.5)))
+        centres = (np.arange(size) + 0.5) * scale - 0.5
+        weights = np.maximum(0, 1 - np.abs(np.arange(count) - centres[:, None]) / max(1, scale))
+        weights /= weights.sum(1, keepdims=True)
+        volume = np.moveaxis(np.tensordot(weights, volume, (1, axis)), 0, axis)
+    return volume
+
+
+def crop_pad(volume, size, value):
+    """Around the middle; of an odd difference the smaller half is at the start."""
+    out = np.full((size,) * 3, value)
+    to, cut = [], []
+    for n in volume.shape:
+        shift = int((size - n) / 2)
+        to.append(slice(max(0, shift), max(0, shift) + min(n, size)))
+        cut.append(slice(max(0, -shift), max(0, -shift) + min(n, size)))
+    out[tuple(to)] = volume[tuple(cut)]
+    return out
+
+
+# A scan nobody would plan: coronal slices, rows that lead right, an odd spacing; longer than the crop along one axis,
+# shorter along the others. Wrong axes, windows and filling all change the vector.
+PHANTOM = {"sizeVoxels": [30, 52, 58], "spacingMm": [7.3, 9.1, 4.7],
+           "imageOrientation": [-0.98480775, 0.17364818, 0, 0, 0, -1]}
+
+
+def phantom_input(seed, low, high):
+    """The steps of the profile below, in the plainest NumPy there is."""
+    volume = np.floor(golden_input(seed, PHANTOM["sizeVoxels"], low, high).astype(np.float64) + 0.5)
+    # Slices lead along row x column; the axis nearest to each of S, P, L, flipped where it leads the other way.
+    row, column = np.reshape(PHANTOM["imageOrientation"], (2, 3))
+    directions = np.array([np.cross(row, column), column, row])
+    order = [int(np.argmax(np.abs(directions[:, lps]))) for lps in (2, 1, 0)]
+    volume = volume.transpose(order)
+    for axis, lps in enumerate((2, 1, 0)):
+        if directions[order[axis], lps] < 0:
+            volume = np.flip(volume, axis)
+    volume = resampled(volume, [PHANTOM["spacingMm"][axis] for axis in order], 6)
+    volume = np.clip(crop_pad(volume, N, -1024.0), -1024, 1500)
+    return (volume * 0.001 + AIR).astype(np.float32)
 
 
 RANGE = (0.0, 2.5)
 golden = []
 for seed in (1, 20261124):
-    out = run(data, golden_input(seed, N, *RANGE), "embedding")[0].astype(np.float64)
+    out = run(data, golden_input(seed, (N, N, N), *RANGE)[None, None], "embedding")[0].astype(np.float64)
     out /= np.linalg.norm(out)
     golden.append({"kind": "volume", "profile": "whole-body-6mm", "formula": "blocks-and-noise", "seed": seed, "range": list(RANGE),
                    "expected": [round(float(v), 7) for v in out], "tolerance": 1e-4})
+out = run(data, phantom_input(5, -1200, 2000)[None, None], "embedding")[0].astype(np.float64)
+golden.append({"kind": "phantom", "profile": "whole-body-6mm", "formula": "blocks-and-noise", "seed": 5, "range": [-1200, 2000],
+               **PHANTOM, "expected": [round(float(v), 7) for v in out / np.linalg.norm(out)], "tolerance": 1e-4})
 
 manifest = {
     "formatVersion": 1,

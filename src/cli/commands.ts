@@ -3,9 +3,12 @@ import { config } from "./config.ts";
 import { conformance } from "./conformance.ts";
 import { demo } from "./demo/demo.ts";
 import { doctor } from "./doctor.ts";
+import { embed } from "./embed.ts";
 import { migrate } from "./migrate.ts";
+import { model } from "./model.ts";
 import { peers } from "./peers.ts";
 import { queue } from "./queue.ts";
+import { search } from "./search.ts";
 import { series } from "./series.ts";
 import { serve } from "./serve.ts";
 import { similar } from "./similar.ts";
@@ -23,8 +26,11 @@ export const COMMANDS: readonly Command[] = [
   serve,
   demo,
   similar,
+  search,
   series,
   volume,
+  embed,
+  model,
   queue,
   peers,
   migrate,

@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { access, constants, mkdir, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Config, Role } from "../config/schema.ts";
 import { archiveNodes } from "../db/archive-nodes.ts";
 import { type Database, openDatabase } from "../db/database.ts";
@@ -10,26 +10,27 @@ import { lockDataDir } from "../db/lock.ts";
 import { pendingMigrations } from "../db/migrate.ts";
 import { readTlsFiles } from "../dimse/tls-files.ts";
 import { discoverBundles, unusedBundles } from "../encoder/bundle.ts";
-import { createEncoder } from "../encoder/encoder.ts";
+import {
+  createEncoder,
+  type ModelStatus,
+  type ProviderAttempt,
+  type TextStatus,
+} from "../encoder/encoder.ts";
+import { gpuFacts } from "../encoder/gpu-facts.ts";
+import { modelFolders } from "../encoder/model-folders.ts";
 import { openVerifiedFiles } from "../encoder/verified-files.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { silentLogger } from "../kernel/log.ts";
 import { createMetrics } from "../kernel/metrics.ts";
 import { VERSION } from "../kernel/version.ts";
 import type { Command } from "./commands.ts";
+import type { Finding } from "./finding.ts";
+import { gpuFindings } from "./gpu.ts";
 import { parseCommand } from "./options.ts";
 import { describeFinding, repairArchive } from "./repair.ts";
 
-type Level = "ok" | "note" | "fault";
-interface Finding {
-  readonly level: Level;
-  readonly subject: string;
-  readonly text: string;
-  readonly remedy?: string;
-}
-
 const UNAVAILABLE_EXIT = 69;
-const MARK: Readonly<Record<Level, string>> = { ok: "✔", note: "•", fault: "✘" };
+const MARK: Readonly<Record<Finding["level"], string>> = { ok: "✔", note: "•", fault: "✘" };
 
 export const doctor: Command = {
   name: "doctor",
@@ -222,9 +223,7 @@ async function nodesOf(db: Database): Promise<Finding[]> {
 }
 
 async function models(config: Config): Promise<Finding[]> {
-  const builtIn = new URL("../../models/", import.meta.url).pathname;
-  const folders = [builtIn, join(resolve(config.dataDir), "models")];
-  if (config.encoder.modelsDir !== undefined) folders.push(resolve(config.encoder.modelsDir));
+  const folders = modelFolders(config);
   const verified = await openVerifiedFiles(resolve(config.dataDir));
   const bundles = await discoverBundles(folders, config.encoder.models, verified);
   const encoder = createEncoder({
@@ -235,22 +234,10 @@ async function models(config: Config): Promise<Finding[]> {
   });
   try {
     await encoder.start();
-    const findings = encoder.status().map((model): Finding => {
-      const subject = `model ${model.modelId}`;
-      const tried = model.attempts.map((one) => `${one.provider}: ${one.error}`).join("; ");
-      return model.state === "ready"
-        ? {
-            level: "ok",
-            subject,
-            text: `${model.version} proves itself on ${model.provider}${tried ? ` (not on ${tried})` : ""}`,
-          }
-        : {
-            level: "fault",
-            subject,
-            text: `${model.reason ?? "failed"} ${tried}`,
-            remedy: "mend or remove the bundle; the others go on",
-          };
-    });
+    const findings = [
+      ...encoder.status().map(modelFinding),
+      ...encoder.textStatus().map(textFinding),
+    ];
     for (const { id, error } of await unusedBundles(folders, config.encoder.models, verified))
       findings.push({
         level: "note",
@@ -261,18 +248,46 @@ async function models(config: Config): Promise<Finding[]> {
             ? "add it to encoder.models to use it"
             : "it is not in encoder.models, so nothing depends on it; mend or remove it",
       });
-    return [...findings, gpu()];
+    return [...findings, ...gpuFindings(await gpuFacts(config.encoder.providers))];
   } finally {
     await encoder.stop();
   }
 }
 
-function gpu(): Finding {
+const triedOf = (attempts: readonly ProviderAttempt[]): string =>
+  attempts.map((one) => `${one.provider}: ${one.error}`).join("; ");
+
+function modelFinding(model: ModelStatus): Finding {
+  const subject = `model ${model.modelId}`;
+  const tried = triedOf(model.attempts);
+  if (model.state !== "ready")
+    return {
+      level: "fault",
+      subject,
+      text: `${model.reason ?? "failed"} ${tried}`,
+      remedy: "mend or remove the bundle; the others go on",
+    };
+  const precision = model.precision === null ? "" : ` in ${model.precision}`;
+  const text = `${model.version} ${model.profile} proves itself on ${model.provider}${precision}`;
   return {
-    level: "note",
-    subject: "GPU",
-    text: "CPU and WebGPU come with the package; CUDA (Linux x64, CUDA 12 and cuDNN 9) does not",
-    remedy:
-      'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install, then encoder.providers = ["cuda", "cpu"]',
+    level: "ok",
+    subject,
+    text: tried ? `${text} (not on ${tried})` : text,
+    ...(model.notes.length > 0 ? { remedy: model.notes.join("; ") } : {}),
   };
+}
+
+function textFinding({ modelId, state, provider, reason, attempts }: TextStatus): Finding {
+  const subject = `text of ${modelId}`;
+  const tried = triedOf(attempts);
+  if (state !== "ready")
+    return {
+      level: "fault",
+      subject,
+      text: `${reason ?? "failed"} ${tried}`.trim(),
+      remedy: "mend or remove the bundle; until then no text finds its volumes",
+    };
+  const text =
+    provider === null ? "answers the texts it brought vectors for" : `proves itself on ${provider}`;
+  return { level: "ok", subject, text: tried ? `${text} (not on ${tried})` : text };
 }

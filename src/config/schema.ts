@@ -482,6 +482,12 @@ const nodeSchema = z.strictObject({
         .max(1_000)
         .default(4)
         .describe("Fewest slices that make a volume."),
+      reduceWhileReceiving: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Read and reduce slices while their series still arrives, with the lowest priority, so that its volume is ready sooner.",
+        ),
     })
     .prefault({}),
   volume: z
@@ -570,6 +576,15 @@ const nodeSchema = z.strictObject({
         .max(256)
         .default(1)
         .describe("CPU threads of one model run."),
+      memoryMegabytes: z
+        .number()
+        .int()
+        .min(64)
+        .max(4_194_304)
+        .optional()
+        .describe(
+          "Memory for models, MiB, against what their manifests say they need (default: three quarters of the machine's). A model that was not used for the longest time makes room for another one.",
+        ),
       runSeconds: z
         .number()
         .min(1)

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { besides } from "../kernel/own-process.ts";
 
 export interface EmbeddedServer {
   /** Folder of the socket, as pg's `host`. */
@@ -82,10 +83,7 @@ export async function startEmbedded(
 }
 
 function launch(settings: object): Promise<ChildProcess> {
-  // The same extension as this file: .ts from source, .js from dist.
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  const file = new URL(`./embedded-process${extension}`, import.meta.url);
-  const child = fork(file, [JSON.stringify(settings)], {
+  const child = fork(besides(import.meta.url, "embedded-process"), [JSON.stringify(settings)], {
     stdio: ["ignore", "ignore", "ignore", "ipc"],
     execArgv: [],
   });

@@ -1,6 +1,6 @@
 /**
- * Embedding spaces: one table for each (bundle digest, profile), so that vectors of different models, versions
- * or preprocessing profiles cannot meet in a query. Vectors have unit length; the score is the inner product.
+ * Embedding spaces: one table for each (bundle digest, profile, space), so that vectors of different models, versions,
+ * preprocessing profiles or outputs cannot meet in a query. Vectors have unit length; the score is the inner product.
  */
 import type { Queryable } from "./queryable.ts";
 import type { SeriesRevision } from "./series.ts";
@@ -12,6 +12,10 @@ export interface EmbeddingSpace {
   readonly modelVersion: string;
   readonly bundleDigest: string;
   readonly profile: string;
+  /** Id in the manifest. */
+  readonly space: string;
+  /** 0: the first space of a bundle's first profile, which answers when only the model is named. */
+  readonly rank: number;
   readonly dimension: number;
 }
 
@@ -21,6 +25,8 @@ interface SpaceRow {
   model_version: string;
   bundle_digest: string;
   profile: string;
+  space: string;
+  rank: number;
   dimension: number;
 }
 
@@ -36,20 +42,23 @@ export async function ensureSpace(
   now: Date,
 ): Promise<EmbeddingSpace> {
   await tx.query(
-    `insert into embedding_space (model_id, model_version, bundle_digest, profile, dimension, created_at)
-     values ($1, $2, $3, $4, $5, $6) on conflict (bundle_digest, profile) do nothing`,
+    `insert into embedding_space (model_id, model_version, bundle_digest, profile, space, rank, dimension, created_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (bundle_digest, profile, space) do nothing`,
     [
       wanted.modelId,
       wanted.modelVersion,
       wanted.bundleDigest,
       wanted.profile,
+      wanted.space,
+      wanted.rank,
       wanted.dimension,
       now,
     ],
   );
   const { rows } = await tx.query<SpaceRow>(
-    "select * from embedding_space where bundle_digest = $1 and profile = $2 for update",
-    [wanted.bundleDigest, wanted.profile],
+    `select * from embedding_space where bundle_digest = $1 and profile = $2 and space = $3
+     for update`,
+    [wanted.bundleDigest, wanted.profile, wanted.space],
   );
   const space = toSpace(rows[0]!);
   const table = tableOf(space);
@@ -72,7 +81,7 @@ export async function ensureSpace(
   return space;
 }
 
-/** The newest space of a model, or of a bundle digest when one is given. */
+/** The space that answers for a model: the first one of its newest bundle, or of a bundle digest when one is given. */
 export async function findSpace(
   db: Queryable,
   modelId: string,
@@ -80,8 +89,20 @@ export async function findSpace(
 ): Promise<EmbeddingSpace | undefined> {
   const { rows } = await db.query<SpaceRow>(
     `select * from embedding_space where model_id = $1 and ($2::text is null or bundle_digest = $2)
-     order by space_id desc limit 1`,
+     order by rank = 0 desc, space_id desc limit 1`,
     [modelId, bundleDigest ?? null],
+  );
+  return rows[0] === undefined ? undefined : toSpace(rows[0]);
+}
+
+/** The space of that name: the only one that a vector of it may be compared in. */
+export async function findExactSpace(
+  db: Queryable,
+  { bundleDigest, profile, space }: Pick<EmbeddingSpace, "bundleDigest" | "profile" | "space">,
+): Promise<EmbeddingSpace | undefined> {
+  const { rows } = await db.query<SpaceRow>(
+    "select * from embedding_space where bundle_digest = $1 and profile = $2 and space = $3",
+    [bundleDigest, profile, space],
   );
   return rows[0] === undefined ? undefined : toSpace(rows[0]);
 }
@@ -141,7 +162,23 @@ export async function forgetEmbeddings(
   }
 }
 
-/** Models that embedded a series revision. */
+/** Takes one volume out of all spaces of a profile: an earlier revision's vector is no longer true of it. */
+export async function forgetVolume(
+  tx: Queryable,
+  of: { readonly bundleDigest: string; readonly profile: string },
+  seriesInstanceUid: string,
+  ordinal: number,
+): Promise<void> {
+  for (const space of await allSpaces(tx)) {
+    if (space.bundleDigest !== of.bundleDigest || space.profile !== of.profile) continue;
+    await tx.query(
+      `delete from ${tableOf(space)} where series_instance_uid = $1 and ordinal = $2`,
+      [seriesInstanceUid, ordinal],
+    );
+  }
+}
+
+/** Models that embedded a series revision, one row a profile; the one that answers by default first. */
 export async function modelsOf(
   db: Queryable,
   at: SeriesRevision,
@@ -152,9 +189,10 @@ export async function modelsOf(
     provider: string;
     profile: string;
   }>(
-    `select s.model_id as id, s.model_version as version, m.provider, s.profile
+    `select s.model_id as id, s.model_version as version, min(m.provider) as provider, s.profile
      from series_model m join embedding_space s using (space_id)
-     where m.series_instance_uid = $1 and m.revision = $2 order by m.space_id`,
+     where m.series_instance_uid = $1 and m.revision = $2
+     group by s.model_id, s.model_version, s.bundle_digest, s.profile order by min(m.space_id)`,
     [at.seriesInstanceUid, at.revision],
   );
   return rows;
@@ -174,6 +212,8 @@ function toSpace(row: SpaceRow): EmbeddingSpace {
     modelVersion: row.model_version,
     bundleDigest: row.bundle_digest,
     profile: row.profile,
+    space: row.space,
+    rank: row.rank,
     dimension: row.dimension,
   };
 }

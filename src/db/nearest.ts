@@ -4,6 +4,7 @@
  */
 import { type EmbeddingSpace, tableOf } from "./embeddings.ts";
 import type { Queryable } from "./queryable.ts";
+import { vectorParameter } from "./vector.ts";
 
 export interface Neighbor {
   readonly series_instance_uid: string;
@@ -22,8 +23,8 @@ export interface Condition {
 }
 
 export interface NearestQuery {
-  /** Series whose stored vectors are the question. */
-  readonly exampleSeries: readonly string[];
+  /** Series whose stored vectors are the question, or a vector of unit length that is it. */
+  readonly example: readonly string[] | Float32Array;
   readonly conditions: readonly Condition[];
   /** Vectors to look at for each vector of the example. */
   readonly limit: number;
@@ -58,17 +59,13 @@ export async function nearestSeries(
   const best = new Map<string, Neighbor>();
   /** Score of the last vector within the limit; the highest of those of all vectors of the example. */
   let certainScore = Number.NEGATIVE_INFINITY;
-  const vectors = await tx.query<{ e: string }>(
-    `select e::text as e from ${tableOf(space)} where series_instance_uid = any($1)
-     order by ordinal, series_instance_uid limit ${EXAMPLE_VECTORS_MAX}`,
-    [[...query.exampleSeries]],
-  );
+  const vectors = await exampleVectors(tx, space, query.example);
   if (query.index === "hnsw") {
     await tx.query(`set local hnsw.ef_search = ${Math.trunc(query.efSearch)}`);
     await tx.query("set local hnsw.iterative_scan = 'relaxed_order'");
   }
-  for (const vector of vectors.rows) {
-    const rows = await nearestToVector(tx, space, indexKind, vector.e, query);
+  for (const vector of vectors) {
+    const rows = await nearestToVector(tx, space, indexKind, vector, query);
     if (rows.length >= query.limit) certainScore = Math.max(certainScore, rows.at(-1)!.score);
     for (const row of rows) {
       const seen = best.get(row.series_instance_uid);
@@ -85,11 +82,26 @@ export async function nearestSeries(
   };
 }
 
+/** As parameters of `$n::vector`. */
+async function exampleVectors(
+  tx: Queryable,
+  space: EmbeddingSpace,
+  example: NearestQuery["example"],
+): Promise<(string | Buffer)[]> {
+  if (example instanceof Float32Array) return [vectorParameter(example)];
+  const { rows } = await tx.query<{ e: string }>(
+    `select e::text as e from ${tableOf(space)} where series_instance_uid = any($1)
+     order by ordinal, series_instance_uid limit ${EXAMPLE_VECTORS_MAX}`,
+    [[...example]],
+  );
+  return rows.map((row) => row.e);
+}
+
 async function nearestToVector(
   tx: Queryable,
   space: EmbeddingSpace,
   indexKind: IndexKind,
-  vector: string,
+  vector: string | Buffer,
   query: NearestQuery,
 ): Promise<Neighbor[]> {
   const values: unknown[] = [vector];

@@ -37,6 +37,23 @@ export interface SeriesRevision {
   readonly revision: number;
 }
 
+/** CT series that receive, those with the latest news first. */
+export async function receivingSeries(
+  db: Queryable,
+  limit: number,
+): Promise<(SeriesRevision & { readonly instanceCount: number })[]> {
+  const { rows } = await db.query<SeriesRow>(
+    `select series_instance_uid, revision, instance_count from series where state = 'receiving'
+     and modality = 'CT' order by last_received_at desc limit $1`,
+    [limit],
+  );
+  return rows.map((row) => ({
+    seriesInstanceUid: row.series_instance_uid,
+    revision: row.revision,
+    instanceCount: row.instance_count,
+  }));
+}
+
 /**
  * Closes every series that has been quiet long enough or open too long, and returns them. Run in a
  * transaction together with the enqueueing of their jobs.

@@ -71,7 +71,7 @@ export async function saveVolumes(
 }
 
 /** PostgreSQL refuses NUL and half a surrogate pair; both may come from a header. */
-function storable(text: string): string {
+export function storable(text: string): string {
   return text.toWellFormed().replaceAll("\0", "");
 }
 

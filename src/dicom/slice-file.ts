@@ -3,7 +3,7 @@
  */
 import { KindredError } from "../kernel/errors.ts";
 import type { DataSet } from "./data-set.ts";
-import { FileBytes } from "./file-bytes.ts";
+import { FileBytes, type LentBytes } from "./file-bytes.ts";
 import type { FrameAttributes } from "./functional-groups.ts";
 import { readFunctionalGroups } from "./functional-groups.ts";
 import { HeaderSkim } from "./header-skim.ts";
@@ -36,20 +36,21 @@ const FRAGMENT_BYTES_MIN = 8;
 /**
  * Reads the header of a file, with or without preamble and file meta information.
  *
+ * @param lent - the beginning of the file is read into it; nothing of it is kept
  * @throws KindredError `NOT_FOUND` when it cannot be opened; `DATASET_UNREADABLE` when it is no DICOM, is damaged before
  * its Pixel Data, or has more frames than are read
  */
-export async function readSliceFile(path: string): Promise<SliceFileHeader> {
+export async function readSliceFile(path: string, lent?: LentBytes): Promise<SliceFileHeader> {
   const file = await FileBytes.open(path).catch(notOpened);
   try {
-    return await readHeader(file);
+    return await readHeader(file, lent);
   } finally {
     await file.close();
   }
 }
 
-async function readHeader(file: FileBytes): Promise<SliceFileHeader> {
-  const first = await file.readUpTo(0, WINDOW_BYTES);
+async function readHeader(file: FileBytes, lent?: LentBytes): Promise<SliceFileHeader> {
+  const first = await file.readUpTo(0, WINDOW_BYTES, lent);
   const { dataSetOffset, transferSyntaxUid } = decodeFileMeta(first);
   const syntax = TRANSFER_SYNTAXES.get(transferSyntaxUid);
   const frames: Partial<FrameAttributes>[] = [];

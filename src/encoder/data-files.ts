@@ -3,10 +3,11 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { KindredError, messageOf } from "../kernel/errors.ts";
+import { type Label, labelsOf } from "./findings/labels.ts";
 import { LABELS_MAX } from "./manifest/findings.ts";
 import { DIMENSION_MAX } from "./manifest/graphs.ts";
 import { text } from "./manifest/values.ts";
-import type { Head, LabelList, Manifest } from "./manifest.ts";
+import type { Head, Manifest } from "./manifest.ts";
 
 /** 5000 labels on 4000 values, written with 8 digits. */
 const DATA_FILE_BYTES_MAX = 268_435_456;
@@ -87,14 +88,19 @@ export async function readDataFile<T extends z.ZodType>(
   throw invalid(`is not as the format says: ${first!.path.join(".")}: ${first!.message}${more}`);
 }
 
-/** Every data file against its format and the parts of the manifest that use it. @returns a sentence a problem */
+/** Every data file, label lists included, against its format and the parts of the manifest that use it. @returns a sentence a problem */
 export async function dataFileFaults(folder: string, manifest: Manifest): Promise<string[]> {
   const faults: string[] = [];
   const attempt = async (check: () => Promise<string | undefined>) => {
     const fault = await check().catch(messageOf);
     if (fault !== undefined) faults.push(fault);
   };
-  const lists = new Map((manifest.labels ?? []).map((one) => [one.id, one]));
+  const lists = new Map<string, readonly Label[]>();
+  for (const list of manifest.labels ?? [])
+    await attempt(async () => {
+      lists.set(list.id, await labelsOf(folder, list));
+      return undefined;
+    });
   for (const head of manifest.heads ?? [])
     if (head.kind === "linear")
       await attempt(() => headFault(folder, head, lists.get(head.labels)));
@@ -115,10 +121,10 @@ export async function dataFileFaults(folder: string, manifest: Manifest): Promis
 async function headFault(
   folder: string,
   head: Extract<Head, { kind: "linear" }>,
-  list: LabelList | undefined,
+  list: readonly Label[] | undefined,
 ): Promise<string | undefined> {
   const { weights } = await readDataFile(folder, head.weights, linearWeights);
-  const count = list?.items?.length;
+  const count = list?.length;
   if (count === undefined || weights.length === count) return undefined;
   return `${head.weights} has ${weights.length} rows of weights for ${count} labels`;
 }
@@ -126,19 +132,17 @@ async function headFault(
 async function promptFault(
   folder: string,
   file: string,
-  list: LabelList | undefined,
+  list: readonly Label[] | undefined,
 ): Promise<string | undefined> {
   const { items } = await readDataFile(folder, file, promptFile);
   const keys = items.map((one) => one.key);
   const twice = keys.find((key, i) => keys.indexOf(key) < i);
   if (twice !== undefined) return `${file} has the label ${JSON.stringify(twice)} twice`;
-  const without = list?.items?.find((one) => !keys.includes(one.key));
+  const without = list?.find((one) => !keys.includes(one.key));
   if (without !== undefined) return `${file} has no prompts for the label ${without.key}`;
-  const strange = list?.items === undefined ? undefined : keys.find((key) => !isOf(list, key));
+  const strange = list && keys.find((key) => !list.some((one) => one.key === key));
   return strange && `${file} has prompts for ${JSON.stringify(strange)}, which is no label`;
 }
-
-const isOf = (list: LabelList, key: string) => list.items?.some((one) => one.key === key) ?? true;
 
 async function vectorFault(
   folder: string,

@@ -4,15 +4,28 @@
  */
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
-import { type ErrorCode, KindredError, messageOf } from "../kernel/errors.ts";
+import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
-import { STATUSES } from "../kernel/statuses.ts";
 import type { Bundle, BundleResult } from "./bundle.ts";
-import type { Profile } from "./manifest.ts";
-import { createProcessHost, type ProcessHost } from "./process-host.ts";
+import type { Judgement, ProfileAnswer } from "./findings/judge.ts";
+import { createJudges } from "./findings/judges.ts";
+import type { Applicability, Profile, Space } from "./manifest.ts";
+import { createMemoryBudget, defaultMegabytes } from "./memory-budget.ts";
+import { type ModelStatus, statusOf } from "./model-status.ts";
+import { createProcessHost } from "./process-host.ts";
+import type { Embedded } from "./process-messages.ts";
+import { volumeSpaces } from "./run/plan.ts";
+import { createDevices, createServing, type Serving, unserved } from "./serving.ts";
+import { searchText } from "./text/normalize.ts";
+import { createTextEncoder, type TextStatus } from "./text/text-encoder.ts";
 
-/** One space: a model with one of its preprocessing profiles. */
+export type { ModelStatus } from "./model-status.ts";
+export type { Embedded } from "./process-messages.ts";
+export type { ProviderAttempt } from "./serving.ts";
+export type { TextStatus } from "./text/text-encoder.ts";
+
+/** A model with one of its preprocessing profiles. */
 export interface EncoderProfile {
   readonly modelId: string;
   readonly version: string;
@@ -21,64 +34,72 @@ export interface EncoderProfile {
   readonly limits: string;
   readonly intendedUse: string;
   readonly bundleDigest: string;
+  readonly applicability: Applicability;
   readonly profile: Profile;
-}
-
-/** A provider that was tried and did not prove itself. */
-export interface ProviderAttempt {
-  readonly provider: string;
-  readonly error: string;
-}
-
-/** One row a model profile, or one for a bundle that could not be loaded. */
-export interface ModelStatus {
-  readonly modelId: string;
-  readonly version: string | null;
-  readonly bundleDigest: string | null;
-  /** Profile id; null for a bundle that could not be loaded. */
-  readonly profile: string | null;
-  readonly state: "ready" | "failed";
-  readonly provider: string | null;
-  readonly reason: string | null;
-  readonly attempts: readonly ProviderAttempt[];
+  /** One vector a volume each; the first one answers queries. */
+  readonly spaces: readonly Space[];
+  /** The bundle's first profile: its first space answers when only the model is named. */
+  readonly isDefault: boolean;
 }
 
 export interface Encoder {
   /** Proves every profile of every bundle; one that fails is told by `status`, not thrown. */
   start(): Promise<void>;
-  /** Ends the process. A run in progress is rejected with `UNAVAILABLE`. */
+  /** Ends the processes. A run in progress is rejected with `SHUTTING_DOWN`. */
   stop(): Promise<void>;
-  /** Profiles of the bundles that could be loaded, ready or not. */
+  /** Profiles that serve, or served and may again: what cannot prove itself holds up nobody. */
   profiles(): readonly EncoderProfile[];
+  /** The bundles that could be loaded and may run here, whether they proved themselves or not. */
+  bundles(): readonly Bundle[];
   status(): readonly ModelStatus[];
   /**
-   * @param tensorPath - float32, little endian, `[1][1][z][y][x]` of the profile's shape, from `preprocess`
-   * @returns a vector of unit length, the provider that made it and the time of the run alone
+   * @param tensorPath - float32, little endian, `[1][channels][z][y][x]` of the profile's shape, from `preprocess`
+   * @returns vectors of unit length, what heads and guard read, the provider that made them and the time of the run
    * @throws KindredError `MODEL_NOT_READY` (no provider proved itself), `MODEL_OUTPUT_INVALID` (wrong or not finite
-   * input or output), `UNAVAILABLE` (process died or was late; try again)
+   * input or output), `MODEL_OUT_OF_MEMORY` (there is not enough for it), `UNAVAILABLE` (process died or was late; try
+   * again)
    */
   embedFile(
     modelId: string,
     profileId: string,
     tensorPath: string,
-  ): Promise<{ vector: Float32Array; provider: string; milliseconds: number }>;
+  ): Promise<Embedded & { readonly provider: string }>;
+  /** One row a bundle with a text part. */
+  textStatus(): readonly TextStatus[];
+  /**
+   * What a model says of a volume: guard, heads, zero-shot.
+   *
+   * @param answers - of the volume, by profile id; what did not run is left out
+   * @returns undefined when the model says nothing beyond its vectors
+   * @throws KindredError `UNAVAILABLE` (the text process died or was late; try again)
+   */
+  judge(
+    modelId: string,
+    answers: ReadonlyMap<string, ProfileAnswer>,
+  ): Promise<Judgement | undefined>;
+  /**
+   * The vector of a search text, in the space that the model shares with text.
+   *
+   * @param modelId - default: the first model that has such a space
+   * @throws KindredError `BAD_REQUEST` (empty, too long, control characters, a text that the model does not know),
+   *   `MODEL_NOT_READY` (no model with a text encoder, or it did not prove itself), `UNAVAILABLE` (try again)
+   */
+  embedText(text: string, modelId?: string): Promise<TextVector>;
 }
 
-/** Loading and proving one profile on one provider; GPU providers compile for a while. */
-const PROVE_SECONDS = 300;
-const ATTEMPT_TEXT_MAX = 300;
-
-/** What is known of one model profile. */
-interface Space {
-  readonly bundle: Bundle;
-  readonly profileId: string;
-  /** Provider that proved itself; null before and when none did. */
-  provider: string | null;
-  attempts: ProviderAttempt[];
-  /** Process in which it was proved. */
-  generation: number;
-  wasReady: boolean;
+/** A text in a space of volumes. */
+export interface TextVector {
+  readonly modelId: string;
+  readonly bundleDigest: string;
+  readonly profile: string;
+  /** Id of the space. */
+  readonly space: string;
+  /** Of unit length. */
+  readonly vector: Float32Array;
 }
+
+/** A process frees a model between two runs. */
+const RELEASE_SECONDS = 60;
 
 export function createEncoder(options: {
   config: Config["encoder"];
@@ -88,117 +109,97 @@ export function createEncoder(options: {
 }): Encoder {
   const { config, log } = options;
   const bundles = options.bundles.map((one) => licensed(one, config.acceptedLicences));
-  const host = createProcessHost(log);
-  const inTurn = createTurns();
   const loaded = bundles.flatMap((one) => ("bundle" in one ? [one.bundle] : []));
-  const spaces = loaded.flatMap((bundle) =>
-    bundle.manifest.profiles.map((profile) => unproved(bundle, profile.id)),
+  const served = loaded.flatMap((bundle) =>
+    bundle.manifest.profiles.map((profile) => unserved(bundle, profile.id)),
   );
+  const texts = createTextEncoder({ config, bundles: loaded, log });
+  const judges = createJudges(texts);
+  const memory = createMemoryBudget(
+    config.memoryMegabytes ?? defaultMegabytes(),
+    async (provider, modelId) => {
+      const { host } = devices.get(provider)!;
+      // A process that is gone took it along.
+      await host.ask("release", { modelId }, RELEASE_SECONDS + config.runSeconds).catch(() => {});
+    },
+  );
+  const devices = createDevices(config, (provider) =>
+    createProcessHost(log, () => memory.forget(provider)),
+  );
+  const serving = createServing(config, devices, memory);
 
   return {
     async start() {
-      for (const space of spaces) await inTurn(() => makeReady(space, host, config));
-      // Proving another profile may have ended the process; the others are proved again when they are used.
-      for (const one of statusOf(bundles, spaces)) {
-        const { modelId: model, profile, provider, reason, attempts } = one;
-        if (one.state === "failed")
-          log.error(
-            { event: "model.failed", model, profile, reason, attempts },
-            "a model did not prove itself and will not run",
-          );
-        else
-          log.info(
-            { event: "model.ready", model, profile, provider, attempts },
-            "a model proved itself",
-          );
-      }
+      for (const one of served) await serving.makeReady(one);
+      for (const one of statusOf(bundles, served)) tell(log, one);
+      await texts.start();
     },
-    stop: () => host.stop(),
-    profiles: () => loaded.flatMap(profilesOf),
-    status: () => statusOf(bundles, spaces),
-    embedFile: (modelId, profileId, tensorPath) =>
-      inTurn(async () => {
-        const space = spaces.find(
-          (one) => one.bundle.manifest.id === modelId && one.profileId === profileId,
+    async stop() {
+      await Promise.all([texts.stop(), ...[...devices.values()].map(({ host }) => host.stop())]);
+    },
+    textStatus: () => texts.status(),
+    async judge(modelId, answers) {
+      const bundle = loaded.find((one) => one.manifest.id === modelId);
+      return bundle && judges.judge(bundle, answers);
+    },
+    async embedText(text, modelId) {
+      const asked = searchText(text);
+      const { bundle, space } = sharedSpace(loaded, modelId);
+      const vector = await texts.searchVector(bundle, asked);
+      return {
+        modelId: bundle.manifest.id,
+        bundleDigest: bundle.digest,
+        profile: space.profile,
+        space: space.id,
+        vector,
+      };
+    },
+    profiles: () =>
+      served.filter((one) => one.wasReady || !one.wasTried).map((one) => profileOf(one)),
+    bundles: () => loaded,
+    status: () => statusOf(bundles, served),
+    async embedFile(modelId, profileId, tensorPath) {
+      const one = served.find(
+        (each) => each.bundle.manifest.id === modelId && each.profileId === profileId,
+      );
+      if (one === undefined)
+        throw new KindredError(
+          "MODEL_NOT_READY",
+          `Model ${modelId} is not loaded: see kindred doctor`,
         );
-        if (space !== undefined) await makeReady(space, host, config);
-        if (space?.provider == null)
-          throw new KindredError(
-            "MODEL_NOT_READY",
-            `Model ${modelId} did not prove itself: see kindred doctor`,
-          );
-        const answer = await host.ask(
-          { kind: "run", modelId, profileId, tensorPath },
-          config.runSeconds,
-        );
-        if (answer.kind === "error") throw new KindredError(asCode(answer.code), answer.message);
-        if (answer.kind !== "vector")
-          throw new KindredError("INTERNAL", "The encoder process answered another question");
-        return {
-          vector: answer.vector,
-          provider: space.provider,
-          milliseconds: answer.milliseconds,
-        };
-      }),
+      return serving.run(one, tensorPath);
+    },
   };
 }
 
-/**
- * Climbs down the providers until one proves itself in the process that runs now. A provider that failed is not tried
- * again, so one that crashes the process cannot take the others down with it again and again.
- */
-async function makeReady(
-  space: Space,
-  host: ProcessHost,
-  config: Config["encoder"],
-): Promise<void> {
-  if (space.provider !== null && space.generation === host.generation()) return;
-  // It worked once: what ended it may have passed (memory, a GPU reset), so every provider gets another chance.
-  if (space.provider === null && space.wasReady) space.attempts = [];
-  space.provider = null;
-  for (const provider of config.providers) {
-    if (space.attempts.some((attempt) => attempt.provider === provider)) continue;
-    const error = await prove(space, provider, host, config.threads);
-    if (error === null) {
-      space.provider = provider;
-      space.generation = host.generation();
-      space.wasReady = true;
-      return;
-    }
-    space.attempts.push({ provider, error });
+/** The first space of volumes that texts lie in too. @throws KindredError `MODEL_NOT_READY` when there is none */
+function sharedSpace(loaded: readonly Bundle[], modelId: string | undefined) {
+  for (const bundle of loaded) {
+    if (modelId !== undefined && bundle.manifest.id !== modelId) continue;
+    const { spaces } = bundle.manifest;
+    const space = spaces.find((one) => one.sharedWithText && one.granularity === "volume");
+    if (space !== undefined) return { bundle, space };
   }
+  throw new KindredError(
+    "MODEL_NOT_READY",
+    modelId === undefined
+      ? "No loaded model has a text encoder: install one and list it in encoder.models"
+      : `Model ${modelId} is not loaded or has no text encoder`,
+  );
 }
 
-/** @returns why the provider did not prove itself, or null */
-async function prove(
-  space: Space,
-  provider: string,
-  host: ProcessHost,
-  threads: number,
-): Promise<string | null> {
-  try {
-    const { bundle, profileId } = space;
-    const answer = await host.ask(
-      { kind: "prove", bundle, profileId, provider, threads },
-      PROVE_SECONDS,
+function tell(log: Logger, one: ModelStatus): void {
+  const { modelId: model, profile, provider, precision, reason, attempts, notes } = one;
+  if (one.state === "failed")
+    log.error(
+      { event: "model.failed", model, profile, reason, attempts },
+      "a model did not prove itself and will not run",
     );
-    if (answer.kind === "proved") return null;
-    return (answer.kind === "error" ? answer.message : "answered another question")
-      .split("\n")[0]!
-      .slice(0, ATTEMPT_TEXT_MAX);
-  } catch (error) {
-    return messageOf(error).slice(0, ATTEMPT_TEXT_MAX);
-  }
-}
-
-/** Runs one task after the other, so that the clock of a run does not count the runs before it. */
-function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    const result = last.then(task);
-    last = result.catch(() => undefined);
-    return result;
-  };
+  else
+    log.info(
+      { event: "model.ready", model, profile, provider, precision, attempts, notes },
+      "a model proved itself",
+    );
 }
 
 /** The licence gate: a bundle whose licence must be accepted and was not is as good as broken. */
@@ -211,48 +212,20 @@ function licensed(one: BundleResult, accepted: readonly string[]): BundleResult 
   return { id: one.id, error };
 }
 
-function unproved(bundle: Bundle, profileId: string): Space {
-  return { bundle, profileId, provider: null, attempts: [], generation: 0, wasReady: false };
-}
-
-function profilesOf(bundle: Bundle): EncoderProfile[] {
-  const { id, version, title, summary, limits, intendedUse } = bundle.manifest;
-  return bundle.manifest.profiles.map((profile) => ({
+function profileOf({ bundle, profileId }: Serving): EncoderProfile {
+  const { manifest, digest } = bundle;
+  const { id, version, title, summary, limits, intendedUse, applicability } = manifest;
+  return {
     modelId: id,
     version,
     title,
     summary,
     limits,
     intendedUse,
-    bundleDigest: bundle.digest,
-    profile,
-  }));
-}
-
-function statusOf(bundles: readonly BundleResult[], spaces: readonly Space[]): ModelStatus[] {
-  return bundles.flatMap((one): ModelStatus[] => {
-    if ("bundle" in one)
-      return spaces.filter((space) => space.bundle === one.bundle).map(spaceStatus);
-    const none = { version: null, bundleDigest: null, profile: null, provider: null, attempts: [] };
-    return [{ modelId: one.id, ...none, state: "failed", reason: one.error }];
-  });
-}
-
-function spaceStatus({ bundle, profileId, provider, attempts }: Space): ModelStatus {
-  const tried = attempts.map((attempt) => attempt.provider).join(", ");
-  const failed = tried === "" ? "not started" : `proved itself on none of its providers (${tried})`;
-  return {
-    modelId: bundle.manifest.id,
-    version: bundle.manifest.version,
-    bundleDigest: bundle.digest,
-    profile: profileId,
-    state: provider === null ? "failed" : "ready",
-    provider,
-    reason: provider === null ? failed : null,
-    attempts: [...attempts],
+    bundleDigest: digest,
+    applicability,
+    profile: manifest.profiles.find((one) => one.id === profileId)!,
+    spaces: volumeSpaces(manifest, profileId),
+    isDefault: manifest.profiles[0]!.id === profileId,
   };
-}
-
-function asCode(code: string): ErrorCode {
-  return code in STATUSES ? (code as ErrorCode) : "INTERNAL";
 }

@@ -1,40 +1,53 @@
-/** Parent side of the encoder process: starts it when needed, one question at a time, kills it when it is late. */
+/** Parent side of a model process: starts it when needed, kills it when it is late. */
 import { type ChildProcess, fork } from "node:child_process";
-import { KindredError } from "../kernel/errors.ts";
+import { type ErrorCode, KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { FromProcess, ProveRequest, RunRequest, ToProcess } from "./encoder-process.ts";
+import { besides, environmentWithoutSettings } from "../kernel/own-process.ts";
+import { STATUSES } from "../kernel/statuses.ts";
+import type { Answer, Ask, FromProcess, Kind, ToProcess } from "./process-messages.ts";
 
 export interface ProcessHost {
   /** Number of the process that runs; after another number, all that was proved before is forgotten. */
   generation(): number;
   /**
-   * Starts a process when none runs. The caller asks one thing at a time.
+   * Starts a process when none runs.
    *
-   * @throws KindredError `UNAVAILABLE` when the process died, was late (and was killed) or cannot start
+   * @param seconds - after which the process is killed, for what it runs cannot be cancelled
+   * @throws KindredError `UNAVAILABLE` when the process died, was late (and was killed) or cannot start; with the
+   * detail `signal` when a signal that was not ours ended it; `SHUTTING_DOWN` after {@link stop}. Whatever the handler of the question throws.
    */
-  ask(question: ProveRequest | RunRequest, seconds: number): Promise<FromProcess>;
-  /** Ends the process; a running question is rejected, later ones are refused. */
+  ask<K extends Kind>(kind: K, ask: Ask<K>, seconds: number): Promise<Answer<K>>;
+  /** Ends the process; running and later questions are rejected with `SHUTTING_DOWN`. */
   stop(): Promise<void>;
 }
 
 interface Pending {
-  readonly call: number;
+  readonly timer: NodeJS.Timeout;
   resolve(answer: FromProcess): void;
   reject(error: KindredError): void;
 }
 
-export function createProcessHost(log: Logger): ProcessHost {
+/** @param onEnd - the process is gone, and what was in its memory */
+export function createProcessHost(log: Logger, onEnd: () => void = () => undefined): ProcessHost {
   let child: ChildProcess | undefined;
-  let pending: Pending | undefined;
+  const pending = new Map<number, Pending>();
   let generation = 0;
   let nextCall = 1;
   let isStopping = false;
   /** Why we killed the process, when we did. */
   let killedBecause: string | undefined;
 
-  const ended = (one: ChildProcess, cause: string) => {
+  const take = (call: number): Pending | undefined => {
+    const one = pending.get(call);
+    pending.delete(call);
+    clearTimeout(one?.timer);
+    return one;
+  };
+
+  const ended = (one: ChildProcess, cause: string, signal?: string) => {
     if (child !== one) return;
     child = undefined;
+    const isOurs = killedBecause !== undefined || isStopping;
     const reason = killedBecause ?? `The encoder process ended (${cause})`;
     killedBecause = undefined;
     if (!isStopping)
@@ -42,36 +55,38 @@ export function createProcessHost(log: Logger): ProcessHost {
         { event: "encoder.exited", cause },
         "the encoder process ended; it is started again when needed",
       );
-    pending?.reject(new KindredError("UNAVAILABLE", reason));
+    onEnd();
+    const details = isOurs ? {} : { signal };
+    const code = isStopping ? "SHUTTING_DOWN" : "UNAVAILABLE";
+    for (const call of [...pending.keys()])
+      take(call)?.reject(new KindredError(code, reason, { details }));
   };
 
   const launch = (): ChildProcess => {
-    // The same extension as this file: .ts from source, .js from dist.
-    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-    const one = fork(new URL(`./encoder-process${extension}`, import.meta.url), [], {
+    const one = fork(besides(import.meta.url, "encoder-process"), [], {
       serialization: "advanced",
       execArgv: [],
-      env: environment(),
+      env: environmentWithoutSettings(),
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
-    one.on("message", (answer: FromProcess) => {
-      if (answer.call === pending?.call) pending.resolve(answer);
-    });
+    one.on("message", (answer: FromProcess) => take(answer.call)?.resolve(answer));
     one.once("error", (error) => ended(one, error.message));
-    one.once("exit", (code, signal) => ended(one, signal ?? `exit code ${code}`));
+    one.once("exit", (code, signal) =>
+      ended(one, signal ?? `exit code ${code}`, signal ?? undefined),
+    );
     generation++;
     return one;
   };
 
   return {
     generation: () => (child === undefined ? 0 : generation),
-    ask(question, seconds) {
+    ask<K extends Kind>(kind: K, ask: Ask<K>, seconds: number) {
       if (isStopping)
-        return Promise.reject(new KindredError("UNAVAILABLE", "The encoder is stopping"));
+        return Promise.reject(new KindredError("SHUTTING_DOWN", "The encoder is stopping"));
       child ??= launch();
       const asked = child;
       const call = nextCall++;
-      return new Promise<FromProcess>((resolve, reject) => {
+      return new Promise<Answer<K>>((resolve, reject) => {
         const timer = setTimeout(
           () => {
             // A run cannot be cancelled; the process can. The question is rejected when it is gone.
@@ -80,22 +95,15 @@ export function createProcessHost(log: Logger): ProcessHost {
           },
           Math.min(seconds * 1000, 0x7fffffff),
         );
-        const settled = () => {
-          clearTimeout(timer);
-          pending = undefined;
-        };
-        pending = {
-          call,
-          resolve(answer) {
-            settled();
-            resolve(answer);
+        pending.set(call, {
+          timer,
+          resolve(message) {
+            if ("answer" in message) resolve(message.answer as Answer<K>);
+            else reject(new KindredError(asCode(message.error.code), message.error.message));
           },
-          reject(error) {
-            settled();
-            reject(error);
-          },
-        };
-        const message: ToProcess = { ...question, call };
+          reject,
+        });
+        const message: ToProcess<K> = { call, kind, ask };
         asked.send(message, (error) => {
           // The pipe is broken: whatever still runs cannot answer.
           if (error !== null) asked.kill("SIGKILL");
@@ -113,9 +121,6 @@ export function createProcessHost(log: Logger): ProcessHost {
   };
 }
 
-/** Our own environment without the node's settings: a process that runs others' graphs needs no password. */
-function environment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(KINDRED_|PG|DATABASE_URL)/.test(name)),
-  );
+function asCode(code: string): ErrorCode {
+  return code in STATUSES ? (code as ErrorCode) : "INTERNAL";
 }

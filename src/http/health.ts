@@ -17,8 +17,7 @@ export function healthRoutes(app: FastifyInstance, options: HttpOptions): void {
     checks.archive = await outcomeOf(options.archiveCheck());
     checks.database = await outcomeOf(options.database.check());
     const warnings: Record<string, string> = {};
-    if (options.processing !== undefined)
-      checkModels(options.processing.encoder.status(), checks, warnings);
+    if (options.processing !== undefined) checkModels(options.processing.encoder, checks, warnings);
     const isReady = Object.values(checks).every((check) => check === "ok");
     return reply
       .code(isReady ? 200 : 503)
@@ -34,15 +33,27 @@ export function healthRoutes(app: FastifyInstance, options: HttpOptions): void {
 
 /** One model that fails does not stop the others, nor the storing: it is a warning while another one runs. */
 function checkModels(
-  models: ReturnType<Encoder["status"]>,
+  encoder: Encoder,
   checks: Record<string, string>,
   warnings: Record<string, string>,
 ): void {
+  const models = encoder.status();
   const failed = models.filter((model) => model.state !== "ready");
   const reasons = failed.map((model) => `${model.modelId}: ${model.reason}`).join("; ");
   const isAnyReady = failed.length < models.length;
   checks.models = isAnyReady ? "ok" : reasons || "no model bundle is loaded";
   if (isAnyReady && failed.length > 0) warnings.models = reasons;
+  // A model that was meant for a GPU and runs on the CPU is slow, and nobody sees why.
+  const elsewhere = models.flatMap(({ modelId, provider, attempts }) =>
+    provider === null || attempts.length === 0
+      ? []
+      : [`${modelId} runs on ${provider}, not on ${attempts[0]!.provider}: ${attempts[0]!.error}`],
+  );
+  if (elsewhere.length > 0) warnings.providers = [...new Set(elsewhere)].join("; ");
+  // Volumes are embedded and found all the same; only what is asked in words is not answered.
+  const mute = encoder.textStatus().filter((text) => text.state !== "ready");
+  if (mute.length > 0)
+    warnings.texts = mute.map((text) => `${text.modelId}: ${text.reason}`).join("; ");
 }
 
 async function measure(metrics: Metrics, { queue, encoder }: Processing): Promise<void> {

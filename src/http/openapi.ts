@@ -44,9 +44,10 @@ export const OPENAPI = {
       inQuery("limit", "1 to 500"),
       inQuery("offset", "rows to skip"),
     ]),
-    "/api/v1/series/{uid}": get("State, verdict, volumes, models and documents of a series", [
-      uidInPath,
-    ]),
+    "/api/v1/series/{uid}": get(
+      "State, verdict, volumes, models, models that were skipped and why, findings and documents of a series",
+      [uidInPath],
+    ),
     "/api/v1/series/{uid}/instances": get("The instances of a series and the keys of their files", [
       uidInPath,
     ]),
@@ -78,9 +79,15 @@ export const OPENAPI = {
       inQuery("level", "PATIENT, STUDY or SERIES"),
       inQuery("samePatient", "exclude or include"),
     ]),
-    "/api/v1/search": get("Text search; needs a model with a text encoder", [
-      inQuery("text", "prompt"),
+    "/api/v1/search": get("Which volumes fit a text; needs a model with a text encoder", [
+      inQuery("text", "what to search for: one line of at most 2000 characters"),
+      inQuery("k", "answers, 1 to 100"),
+      inQuery("model", "model id; default: the first one with a text encoder"),
+      inQuery("level", "PATIENT, STUDY or SERIES; default STUDY"),
     ]),
+    "/api/v1/models": get(
+      "Models and their text encoders: state, provider, and providers that did not prove themselves",
+    ),
     "/api/v1/queue": get("Jobs, series by state, open deliveries and storage commitments"),
   },
 } as const;

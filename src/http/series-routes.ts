@@ -4,7 +4,9 @@ import { commitmentsOf, openRequests } from "../db/commitment-requests.ts";
 import { openCommitments } from "../db/commitments.ts";
 import { deliveriesOf, documentsOf, openDeliveries } from "../db/documents.ts";
 import { modelsOf } from "../db/embeddings.ts";
+import { type FindingRun, findingsOf } from "../db/findings.ts";
 import { instancesOfSeries } from "../db/instances.ts";
+import { modelSkipsOf } from "../db/model-skips.ts";
 import { countSeriesByState, findSeries, type SeriesRow, seriesOfStudy } from "../db/series.ts";
 import { listStudies } from "../db/studies.ts";
 import { pictureOf, type VolumeRow, volumesOf } from "../db/volumes.ts";
@@ -157,6 +159,19 @@ function picturePath(series: SeriesRow, volume: VolumeRow<VolumeVerdict>): strin
   return `/api/v1/series/${series.series_instance_uid}/volumes/${volume.ordinal}/picture.png`;
 }
 
+/** What one model says of one volume; nothing of it is verified. */
+function describeFindings(run: FindingRun) {
+  return {
+    model: { id: run.modelId, version: run.modelVersion, bundleDigest: run.bundleDigest },
+    volume: run.ordinal,
+    notice: "Research only, not verified. Not for diagnostic use.",
+    guard: run.guard,
+    withheld: run.statement,
+    problems: run.problems,
+    values: run.findings,
+  };
+}
+
 async function describeSeries(options: ApiOptions, series: SeriesRow) {
   const { database } = options;
   const at = { seriesInstanceUid: series.series_instance_uid, revision: series.revision };
@@ -196,6 +211,11 @@ async function describeSeries(options: ApiOptions, series: SeriesRow) {
         }
       : {}),
     models: await modelsOf(database, at),
+    skippedModels: (await modelSkipsOf(database, at)).map(({ modelId, ...skip }) => ({
+      id: modelId,
+      ...skip,
+    })),
+    findings: (await findingsOf(database, at)).map(describeFindings),
     documents: documents.map((document) => ({
       sopInstanceUid: document.sop_instance_uid,
       sopClassUid: document.sop_class_uid,

@@ -11,6 +11,7 @@ import type { Metrics } from "../kernel/metrics.ts";
 import type { Queue } from "../pipeline/queue.ts";
 import type { Completion } from "../series/completion.ts";
 import { healthRoutes } from "./health.ts";
+import { modelRoutes } from "./model-routes.ts";
 import { OPENAPI } from "./openapi.ts";
 import { useProblems } from "./problem.ts";
 import { searchRoutes } from "./search-routes.ts";
@@ -72,6 +73,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     const api = { ...options, ...options.processing };
     seriesRoutes(app, api);
     searchRoutes(app, api);
+    modelRoutes(app, api);
     app.get("/openapi.json", () => OPENAPI);
     consoleRoutes(app);
   }

@@ -43,3 +43,5 @@ export const RATE_KEYS_MAX = 10_000;
 export const PASSCODE_CHECKS_MAX = 2;
 /** Passcodes waiting to be checked; more are rejected as a temporary congestion. */
 export const PASSCODE_CHECKS_WAITING_MAX = 64;
+/** Characters of a text that is searched for; a report's findings have fewer. */
+export const TEXT_QUERY_CHARACTERS_MAX = 2_000;

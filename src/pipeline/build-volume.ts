@@ -1,26 +1,34 @@
-/** An accepted stack → the input of each model, a reduced volume for the picture, and the native volume when it is wanted. */
+/** An accepted stack → the input of each model, views for the picture, and the native volume when it is wanted. */
 import type { Profile } from "../encoder/manifest.ts";
 import { inputTensor, preprocess, volumeSteps } from "../encoder/preprocess.ts";
 import { createVolumeBuilder } from "../volume/assemble.ts";
 import { createDepthMixer } from "../volume/depth-mixer.ts";
 import { addCounts, judgeCounts, noCounts } from "../volume/histogram.ts";
+import { type BodyViews, pictureSteps } from "../volume/picture.ts";
 import { planReduction, type ReductionPlan } from "../volume/reduction-plan.ts";
 import type { VolumeStep } from "../volume/steps.ts";
 import type { CtVolume, StackGeometry, VerdictFinding } from "../volume/types.ts";
+import { createViewsMixer } from "../volume/views-mixer.ts";
+import type { EarlyPlanes } from "./early-planes.ts";
 import type { ScannedFrame } from "./scan-files.ts";
 import type { SliceThreads } from "./slice-threads.ts";
 
 export interface BuildWanted {
   readonly profiles: readonly Profile[];
-  /** Steps to a volume for people; null when there is none to be shown. */
-  readonly pictureSteps: readonly VolumeStep[] | null;
+  /**
+   * Takes the tensor of a profile, `[1][channels][slices][rows][columns]` flattened. Called for one after the other, so that no two
+   * of them need be in memory.
+   */
+  readonly onTensor: (profile: number, tensor: Float32Array) => Promise<void>;
+  /** Views for people. */
+  readonly picture: boolean;
   readonly native: boolean;
+  /** What was reduced before the series was complete. */
+  readonly early: EarlyPlanes | undefined;
 }
 
 export interface BuiltVolume {
-  /** For each profile the tensor `[1][channels][slices][rows][columns]` flattened. */
-  readonly tensors: readonly Float32Array[];
-  readonly picture: CtVolume | null;
+  readonly views: BodyViews | null;
   readonly native: CtVolume | null;
   /** What the values look like. */
   readonly findings: readonly VerdictFinding[];
@@ -43,13 +51,11 @@ export async function buildVolume(
   wanted: BuildWanted,
 ): Promise<BuiltVolume | Unreadable> {
   const { rows, columns } = frames[0]!.plane;
-  const recipes = [
-    ...wanted.profiles.map(volumeSteps),
-    ...(wanted.pictureSteps === null ? [] : [wanted.pictureSteps]),
-  ];
-  const plans = recipes.map((steps) => planReduction(geometry, steps, { rows, columns }));
-  const folded = plans.filter((plan): plan is ReductionPlan => plan !== null);
-  const wantsNative = wanted.native || folded.length < plans.length;
+  const planOf = (steps: readonly VolumeStep[]) =>
+    planReduction(geometry, steps, { rows, columns });
+  const plans = wanted.profiles.map((profile) => planOf(volumeSteps(profile)));
+  const picturePlan = wanted.picture ? planOf(pictureSteps(geometry)) : null;
+  const wantsNative = wanted.native || plans.includes(null);
   const builder = wantsNative
     ? createVolumeBuilder(
         geometry,
@@ -57,7 +63,10 @@ export async function buildVolume(
         frames.map((frame) => frame.plane),
       )
     : null;
-  const mixers = folded.map((plan) => createDepthMixer(plan));
+  const mixers = plans.map((plan) => plan && createDepthMixer(plan));
+  const views = picturePlan && createViewsMixer(picturePlan);
+  const folded = [...plans, picturePlan].filter((one) => one !== null);
+  const takers = [...mixers, views].filter((one) => one !== null);
   const counts = noCounts();
   let isBroken = false;
   // Every slice is read, also one that no model makes anything of: the verdict does not depend on who asks for it.
@@ -65,13 +74,17 @@ export async function buildVolume(
   const reasons = await threads.reduce(
     jobs,
     { plans: folded.map(shared), wantsStored: wantsNative },
-    (k, answer) => {
-      // Without one slice the rest is only decoded to find others that fail: its planes would wait in vain.
-      isBroken ||= answer === undefined;
-      if (answer === undefined || isBroken) return;
-      for (const [i, mixer] of mixers.entries()) mixer.add(k, answer.planes![i]!);
-      if (answer.stored !== undefined) builder?.addSlice(k, answer.stored);
-      addCounts(counts, answer.counts!);
+    (k, slice) => {
+      // Without one slice the rest is only decoded to find others that fail.
+      isBroken ||= slice === undefined;
+      if (slice === undefined || isBroken) return;
+      for (const [i, taker] of takers.entries()) taker.add(k, slice.planes[i]!);
+      if (slice.stored !== undefined) builder?.addSlice(k, slice.stored);
+      addCounts(counts, slice.counts!);
+    },
+    (k, planes) => {
+      if (wantsNative || wanted.early === undefined) return undefined;
+      return wanted.early.read(frames[k]!, folded, k, planes);
     },
   );
   const failed = jobs.flatMap(({ k }, i) => {
@@ -80,23 +93,22 @@ export async function buildVolume(
   });
   if (failed.length > 0) return { failed };
   const native = builder?.finish() ?? null;
-  const mixed = mixers.map((mixer) => mixer.finish());
-  let next = 0;
-  const volumes = plans.map((plan) => (plan === null ? null : mixed[next++]!));
+  takers.length = 0;
+  for (const [i, profile] of wanted.profiles.entries()) {
+    const mixed = mixers[i]?.finish();
+    mixers[i] = null;
+    const { tensor } = mixed ? inputTensor(mixed, profile) : preprocess(native!, profile);
+    await wanted.onTensor(i, tensor);
+  }
   return {
-    tensors: wanted.profiles.map((profile, i) => {
-      const volume = volumes[i];
-      if (volume == null) return preprocess(native!, profile).tensor;
-      return inputTensor(volume, profile).tensor;
-    }),
-    picture: wanted.pictureSteps === null ? null : volumes.at(-1)!,
+    views: views?.finish() ?? null,
     native: wanted.native ? native : null,
     findings: judgeCounts(counts),
   };
 }
 
 /** Arrays that threads share instead of copying them with every slice. */
-function shared(plan: ReductionPlan): ReductionPlan {
+export function shared(plan: ReductionPlan): ReductionPlan {
   const share = (shifts: Float64Array): Float64Array => {
     const copy = new Float64Array(new SharedArrayBuffer(shifts.byteLength));
     copy.set(shifts);

@@ -23,6 +23,7 @@ import { careForIndexes } from "../search/index-care.ts";
 import { type Completion, createCompletion } from "../series/completion.ts";
 import { startClocks } from "./clocks.ts";
 import { createCommitmentCare } from "./commitment-jobs.ts";
+import { createEarlyStart } from "./early-start.ts";
 import { embedSeries } from "./embed-series.ts";
 import type { Queue } from "./queue.ts";
 import { reconstructSeries } from "./reconstruct-series.ts";
@@ -63,10 +64,12 @@ export interface Pipeline {
 }
 
 const STAGE_RETRIES = 8;
+/** Series that wait for the encoder, which runs one thing at a time a device: so a cheap model of one passes a dear one. */
+const EMBED_CONCURRENCY = 4;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { config, database, queue, clock, log } = options;
-  const reconstructor = createReconstructor();
+  const reconstructor = createReconstructor(options.dataDir);
   const enqueue = (kind: string) => (tx: Queryable, at: SeriesRevision) =>
     queue.enqueue(kind, { ...at }, { tx, key: `${at.seriesInstanceUid}/${at.revision}` });
   const stage: StageOptions = {
@@ -97,16 +100,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const defineStage = (
     kind: string,
     from: readonly SeriesState[],
-    run: (stage: StageOptions, at: SeriesRevision) => Promise<void>,
+    run: (stage: StageOptions, at: SeriesRevision, attempt: number) => Promise<void>,
+    concurrency = 1,
   ) =>
     queue.define<SeriesRevision>(kind, {
       retryLimit: STAGE_RETRIES,
       retryDelaySeconds: 2,
       retryBackoff: true,
-      concurrency: 1,
+      concurrency,
       handler: async (at, job) => {
         try {
-          await run(stage, at);
+          await run(stage, at, job.attempt);
         } catch (error) {
           const isOver =
             job.attempt > STAGE_RETRIES || STATUSES[codeOf(error)].retry === "permanent";
@@ -123,7 +127,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     completion,
     async start() {
       defineStage("series.reconstruct", ["complete"], reconstructSeries);
-      defineStage("series.embed", ["reconstructed"], embedSeries);
+      defineStage("series.embed", ["reconstructed"], embedSeries, EMBED_CONCURRENCY);
       defineStage("series.report", ["embedded"], reportSeries);
       queue.define<DeliveryJob>("outbound.send", {
         retryLimit: config.outbound.attemptsMax - 1,
@@ -141,7 +145,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       await queue.start();
       commitments.start();
       clocks = startClocks(log, {
-        everySecond: [{ name: "completion", run: () => completion.closeDue() }],
+        everySecond: [
+          { name: "completion", run: () => completion.closeDue() },
+          { name: "early start", run: createEarlyStart(stage) },
+        ],
         everyMinute: [
           { name: "indexes", run: () => careForIndexes(database, config.search, log) },
           { name: "old commitments", run: () => commitments.tidy() },

@@ -20,6 +20,11 @@ export function tensorPrefix(
   return join(dataDir, "work", name.slice(5));
 }
 
+/** Names the work on a series revision that was done while it arrived. */
+export function earlyKey({ seriesInstanceUid, revision }: SeriesRevision): string {
+  return `${seriesInstanceUid}/${revision}`;
+}
+
 export async function reconstructSeries(stage: StageOptions, at: SeriesRevision): Promise<void> {
   const { database, store, encoder, config, clock } = stage;
   const series = await findSeries(database, at.seriesInstanceUid);
@@ -34,7 +39,12 @@ export async function reconstructSeries(stage: StageOptions, at: SeriesRevision)
       tensorPrefix: tensorPrefix(stage.dataDir, at, one.bundleDigest, one.profile.id),
     })),
     views: { picture: true },
+    earlyKey: earlyKey(at),
   });
+  stage.log.debug(
+    { event: "series.early", series: at.seriesInstanceUid, slices: result.earlySlices },
+    "slices that were reduced while the series arrived",
+  );
   const classes = new Map(instances.map((one) => [one.sop_instance_uid, one.sop_class_uid]));
   const volumes = result.volumes.map(({ keySlice, ...volume }) => ({
     ...volume,

@@ -12,7 +12,25 @@ export interface ReconstructTask {
   readonly outputs: readonly { readonly profile: Profile; readonly tensorPrefix: string }[];
   /** For people: a picture in the result, and NIfTI files. */
   readonly views?: ViewsWanted;
+  /** Of the {@link EarlyTask}s of the series. */
+  readonly earlyKey?: string;
 }
+
+/** Files of a series that still arrives, to be read and reduced when nothing else is to be done. */
+export interface EarlyTask {
+  /** One for each series revision. */
+  readonly key: string;
+  /** New ones. */
+  readonly paths: readonly string[];
+  readonly profiles: readonly Profile[];
+  readonly picture: boolean;
+  /** Where reduced planes may be kept, hundreds of megabytes. */
+  readonly folder: string;
+}
+
+export type ReconstructRequest =
+  | { readonly series: ReconstructTask }
+  | { readonly early: EarlyTask };
 
 export interface ViewsWanted {
   /** Each accepted volume comes with a picture of it. */
@@ -27,6 +45,8 @@ export interface ViewsWanted {
 export interface ReconstructResult {
   /** By ordinal, without gaps; at least one. A series of which nothing is a volume has one refused entry. */
   readonly volumes: readonly ReconstructedVolume[];
+  /** Slices that were reduced before the series was complete, and used. */
+  readonly earlySlices: number;
 }
 
 export interface ReconstructedVolume {

@@ -9,11 +9,11 @@ import { KindredError } from "../kernel/errors.ts";
 import { collidingSlices, splitSeries, type VolumeCandidate } from "../series/split-series.ts";
 import { finding, slicesText } from "../volume/findings.ts";
 import { examineSlices } from "../volume/geometry.ts";
-import { pictureSpacingMm } from "../volume/picture.ts";
 import { axisCodes } from "../volume/resample.ts";
-import type { VolumeStep } from "../volume/steps.ts";
 import type { StackGeometry, VerdictFinding, VolumeVerdict } from "../volume/types.ts";
 import { buildVolume } from "./build-volume.ts";
+import type { EarlyPlanes } from "./early-planes.ts";
+import type { EarlySeries } from "./early-series.ts";
 import {
   compareVolumes,
   type ReconstructedVolume,
@@ -31,14 +31,16 @@ const ROUNDS_MAX = 4;
 /**
  * When it returns, the tensors of every accepted volume lie in their files.
  *
+ * @param early - what was done while the series arrived
  * @throws KindredError `NOT_FOUND` when a file is gone, `DATASET_UNREADABLE` when other slices fail each time they are read,
  *   `MODEL_INVALID` and `NOT_A_VOLUME` of a profile that does not fit
  */
 export async function reconstruct(
   task: ReconstructTask,
   threads: SliceThreads,
+  early?: EarlySeries,
 ): Promise<ReconstructResult> {
-  const { frames, unreadable } = await scanFiles(task.paths);
+  const { frames, unreadable } = await scanFiles(task.paths, early?.headers);
   const planes = frames.map((frame) => frame.plane);
   const digests = await threads.digests(frames, collidingSlices(planes));
   const { candidates } = splitSeries(planes, {
@@ -53,10 +55,10 @@ export async function reconstruct(
     const lostBefore = lost.size;
     const volumes: ReconstructedVolume[] = [];
     for (const stack of judged) {
-      const volume = await build(task, threads, stack, volumes.length + 1, lost);
+      const volume = await build(task, threads, stack, volumes.length + 1, lost, early?.planes);
       if (volume !== null) volumes.push(volume);
     }
-    if (lost.size === lostBefore) return { volumes };
+    if (lost.size === lostBefore) return { volumes, earlySlices: early?.planes?.usedCount ?? 0 };
     // In the next round a volume may have another ordinal, or be refused.
     await removeFiles(task, volumes);
   }
@@ -141,6 +143,7 @@ async function build(
   stack: JudgedStack,
   ordinal: number,
   lost: Map<number, string>,
+  early: EarlyPlanes | undefined,
 ): Promise<ReconstructedVolume | null> {
   const { geometry, label, slices, verdict } = stack;
   if (geometry === null)
@@ -162,18 +165,19 @@ async function build(
     slices.map(({ frame }) => frame),
     {
       profiles: task.outputs.map(({ profile }) => profile),
-      pictureSteps: task.views?.picture ? pictureSteps(geometry) : null,
+      onTensor: (i, { buffer, byteOffset, byteLength }) => {
+        const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+        const path = tensorFile(task.outputs[i]!.tensorPrefix, ordinal);
+        return writeFile(path, bytes, { mode: 0o600 });
+      },
+      picture: task.views?.picture ?? false,
       native: wantsNifti,
+      early,
     },
   );
   if ("failed" in built) {
     for (const { k, reason } of built.failed) lost.set(slices[k]!.index, reason);
     return null;
-  }
-  for (const [i, { tensorPrefix }] of task.outputs.entries()) {
-    const { buffer, byteOffset, byteLength } = built.tensors[i]!;
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    await writeFile(tensorFile(tensorPrefix, ordinal), bytes, { mode: 0o600 });
   }
   if (built.native !== null) await writeNifti(built.native, ordinal, nifti);
   const told = { ...verdict, findings: [...verdict.findings, ...built.findings] };
@@ -191,14 +195,6 @@ async function build(
       ...(key.numberOfFrames > 1 ? { frameNumber: key.frameIndex + 1 } : {}),
     },
     axisCodes: axisCodes(geometry),
-    picture: built.picture && volumePicture(built.picture, { ordinal, label, verdict: told }),
+    picture: built.views && volumePicture(built.views, { ordinal, label, verdict: told }),
   };
-}
-
-function pictureSteps(geometry: StackGeometry): VolumeStep[] {
-  const pixelMm = pictureSpacingMm(geometry);
-  return [
-    { op: "reorient", axes: "LPS" },
-    { op: "resample", spacingMm: [pixelMm, pixelMm, pixelMm], antialias: true },
-  ];
 }

@@ -1,6 +1,7 @@
 /** Stage 3: rows → SR documents, their files, and one delivery a peer that wants reports. */
 import { documentsOf, saveDocument } from "../db/documents.ts";
 import { modelsOf } from "../db/embeddings.ts";
+import { findingsOf } from "../db/findings.ts";
 import { instancesOfSeries } from "../db/instances.ts";
 import { findSeries, moveSeries, type SeriesRevision, type SeriesRow } from "../db/series.ts";
 import { findStudy, type StudyRow } from "../db/studies.ts";
@@ -65,8 +66,10 @@ async function reportInput(
   },
 ): Promise<ReportInput> {
   const { database, config, encoder } = stage;
-  const used = (await modelsOf(database, at))[0];
-  const model = encoder.profiles().find((one) => one.modelId === used?.id);
+  const models = await modelsOf(database, at);
+  const used = models.find((one) => one.id === config.encoder.models[0]) ?? models[0];
+  // Also of a model that proves itself no more: the vectors that it made are as true as before.
+  const model = encoder.bundles().find((one) => one.manifest.id === used?.id);
   if (used === undefined || model === undefined)
     throw new KindredError("MODEL_NOT_READY", "The model of this series is not loaded");
   const similar = await findSimilar(database, config.search, config.encoder.models[0]!, {
@@ -119,16 +122,27 @@ async function reportInput(
       usedInstanceCount: one.instance_count,
     })),
     model: {
-      id: model.modelId,
-      version: model.version,
-      title: model.title,
-      bundleDigest: model.bundleDigest,
-      profile: model.profile.id,
+      id: model.manifest.id,
+      version: model.manifest.version,
+      title: model.manifest.title,
+      bundleDigest: model.digest,
+      profile: used.profile,
       provider: used.provider,
-      limits: model.limits,
-      intendedUse: model.intendedUse,
+      limits: model.manifest.limits,
+      intendedUse: model.manifest.intendedUse,
     },
     measurements: [],
+    findings: (await findingsOf(database, at))
+      .filter((one) => one.ordinal === volume.ordinal)
+      .map((one) => ({
+        modelId: one.modelId,
+        modelVersion: one.modelVersion,
+        bundleDigest: one.bundleDigest,
+        guard: one.guard,
+        statement: one.statement,
+        problems: one.problems,
+        likelihoods: one.findings.map(({ label, ...each }) => ({ ...each, name: label.name })),
+      })),
     similar:
       similar.answers.length === 0
         ? null
@@ -140,7 +154,7 @@ async function reportInput(
     node: {
       aeTitle: config.dimse.aeTitle,
       version: VERSION,
-      deviceUid: uidFromName(`kindred/device/${model.bundleDigest}`),
+      deviceUid: uidFromName(`kindred/device/${model.digest}`),
       installationId: uidFromName(`kindred/installation/${stage.dataDir}`).slice(-16),
     },
     // From rows, so that a run after a crash makes the very same bytes.

@@ -1,4 +1,5 @@
 /** Headers of the files of one series, read side by side; what cannot be read is counted, not fatal. */
+import { LentBytes } from "../dicom/file-bytes.ts";
 import { readSliceFile, type SliceFileHeader } from "../dicom/slice-file.ts";
 import { KindredError } from "../kernel/errors.ts";
 import type { SlicePlane } from "../volume/types.ts";
@@ -21,14 +22,22 @@ const AT_ONCE = 8;
 /** Frames of one series; a file alone may claim 20,000. */
 const FRAMES_MAX = 100_000;
 
-/** @throws KindredError `NOT_FOUND` when a file is gone, `NOT_A_VOLUME` when there are absurdly many frames */
-export async function scanFiles(paths: readonly string[]): Promise<ScannedFiles> {
+/**
+ * @param known - headers that were read before, by path
+ * @throws KindredError `NOT_FOUND` when a file is gone, `NOT_A_VOLUME` when there are absurdly many frames
+ */
+export async function scanFiles(
+  paths: readonly string[],
+  known?: ReadonlyMap<string, SliceFileHeader>,
+): Promise<ScannedFiles> {
   const scanned: (SliceFileHeader | string | undefined)[] = paths.map(() => undefined);
   let next = 0;
   let frameCount = 0;
   const scanOn = async () => {
+    const lent = new LentBytes();
     for (let at = next++; at < paths.length; at = next++) {
-      const header = await readSliceFile(paths[at]!).catch(reasonOf);
+      const path = paths[at]!;
+      const header = known?.get(path) ?? (await readSliceFile(path, lent).catch(reasonOf));
       scanned[at] = header;
       if (typeof header !== "string") frameCount += header.planes.length;
       if (frameCount > FRAMES_MAX)

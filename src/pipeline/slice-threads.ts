@@ -1,7 +1,16 @@
 /** The slice threads as the reconstruction uses them. */
-import { KindredError } from "../kernel/errors.ts";
+import { KindredError, messageOf } from "../kernel/errors.ts";
+import { besides } from "../kernel/own-process.ts";
+import type { HuCounts } from "../volume/histogram.ts";
+import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { ScannedFrame } from "./scan-files.ts";
-import type { FrameToRead, ReductionSet, SliceAnswer, SliceJob } from "./slice-work.ts";
+import type {
+  FrameToRead,
+  ReductionSet,
+  SliceAnswer,
+  SliceJob,
+  SliceThreadData,
+} from "./slice-work.ts";
 import { createThreadPool } from "./thread-pool.ts";
 
 export interface SliceThreads {
@@ -15,66 +24,82 @@ export interface SliceThreads {
     indices: readonly number[],
   ): Promise<ReadonlyMap<number, string>>;
   /**
-   * Reads, decodes and reduces frames in the order given, several at a time.
+   * Reads, decodes and reduces frames, several at a time.
    *
-   * @param onAnswer - called as they come, which may be another order; with undefined for a frame that cannot be decoded
+   * @param onSlice - called for one after the other in the order given, with undefined for a frame that cannot be decoded;
+   *   the planes are written over when it has returned
+   * @param known - writes the planes of a slice that was reduced before and gives its counts; undefined for one that was not
    * @returns for each frame that cannot be decoded why; undefined for the others
    */
   reduce(
     frames: readonly { readonly frame: ScannedFrame; readonly k: number }[],
     set: Omit<ReductionSet, "id">,
-    onAnswer: (k: number, answer: SliceAnswer | undefined) => void,
+    onSlice: (k: number, slice: ReducedSlice | undefined) => void,
+    known?: (k: number, planes: readonly Float32Array[]) => HuCounts | undefined,
   ): Promise<readonly (string | undefined)[]>;
   stop(): Promise<void>;
 }
 
+export interface ReducedSlice extends SliceAnswer {
+  /** One a plan. */
+  readonly planes: readonly Float32Array[];
+}
+
 export interface SliceThreadsOptions {
   readonly threads: number;
+  /** Added to the niceness of the threads, 0 to 19. */
+  readonly niceness: number;
   /** Longest time that one frame may take. */
   readonly frameSeconds: number;
 }
 
-/** Frames given out for each thread: it never waits for the next, and what comes early is little. */
-const FRAMES_A_THREAD = 3;
+/** Frames given out for each thread: it never waits for the next, also when another one's takes longer. */
+const FRAMES_A_THREAD = 4;
+export const SLICE_THREAD_MODULE = besides(import.meta.url, "slice-thread");
 const IDLE_SECONDS = 60;
 const HEAP_MEGABYTES_MAX = 512;
 
 export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
-  // The same extension as this file: .ts from source, .js from dist.
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const pool = createThreadPool<SliceJob, SliceAnswer>({
-    script: new URL(`./slice-thread${extension}`, import.meta.url),
+    script: SLICE_THREAD_MODULE,
+    workerData: { niceness: options.niceness } satisfies SliceThreadData,
     threads: options.threads,
     jobSeconds: options.frameSeconds,
     idleSeconds: IDLE_SECONDS,
     heapMegabytesMax: HEAP_MEGABYTES_MAX,
   });
-  const atOnce = options.threads * FRAMES_A_THREAD;
+  const window = options.threads * FRAMES_A_THREAD;
   let nextSet = 1;
 
-  /** @returns for each job why it failed */
+  /**
+   * At most `window` jobs lie between the first that was not taken and the last that was given out: one that takes long
+   * holds up the others rather than letting their results pile up.
+   *
+   * @returns for each job why it failed
+   */
   const inOrder = async <T>(
     jobs: readonly T[],
-    toJob: (one: T) => SliceJob,
-    onAnswer: (one: T, answer: SliceAnswer | undefined) => void,
+    answerOf: (one: T, at: number) => Promise<SliceAnswer>,
+    onAnswer: (one: T, answer: SliceAnswer | undefined, at: number) => void,
   ): Promise<(string | undefined)[]> => {
     const reasons: (string | undefined)[] = jobs.map(() => undefined);
-    let next = 0;
-    const goOn = async () => {
-      for (let at = next++; at < jobs.length; at = next++) {
-        try {
-          onAnswer(jobs[at]!, await pool.run(toJob(jobs[at]!)));
-        } catch (error) {
-          if (!(error instanceof KindredError) || error.code !== "DATASET_UNREADABLE") {
-            next = jobs.length;
-            throw error;
-          }
-          reasons[at] = error.message;
-          onAnswer(jobs[at]!, undefined);
-        }
-      }
+    const answers: Promise<SliceAnswer | KindredError>[] = [];
+    const start = (at: number) => {
+      const one = jobs[at];
+      // Settled by its turn, which may be long after it failed.
+      if (one !== undefined) answers[at % window] = answerOf(one, at).catch(asKindredError);
     };
-    await Promise.all(Array.from({ length: atOnce }, goOn));
+    for (let at = 0; at < window; at++) start(at);
+    for (const [at, one] of jobs.entries()) {
+      const answer = await answers[at % window]!;
+      if (!(answer instanceof KindredError)) onAnswer(one, answer, at);
+      else {
+        if (answer.code !== "DATASET_UNREADABLE") throw answer;
+        reasons[at] = answer.message;
+        onAnswer(one, undefined, at);
+      }
+      start(at + window);
+    }
     return reasons;
   };
 
@@ -83,19 +108,25 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
       const found = new Map<number, string>();
       await inOrder(
         indices,
-        (index) => ({ do: "digest", frame: toRead(frames[index]!) }),
+        (index) => pool.run({ do: "digest", frame: toRead(frames[index]!) }),
         (index, answer) => {
           if (answer?.digest !== undefined) found.set(index, answer.digest);
         },
       );
       return found;
     },
-    reduce(frames, wanted, onAnswer) {
+    reduce(frames, wanted, onSlice, known) {
       const set: ReductionSet = { ...wanted, id: nextSet++ };
+      const places = Array.from({ length: window }, () => wanted.plans.map(sharedPlane));
       return inOrder(
         frames,
-        ({ frame, k }) => ({ do: "reduce", frame: toRead(frame), k, set }),
-        ({ k }, answer) => onAnswer(k, answer),
+        ({ frame, k }, at) => {
+          const planes = places[at % window]!;
+          const counts = known?.(k, planes);
+          if (counts !== undefined) return Promise.resolve({ counts });
+          return pool.run({ do: "reduce", frame: toRead(frame), k, set, planes });
+        },
+        ({ k }, answer, at) => onSlice(k, answer && { ...answer, planes: places[at % window]! }),
       );
     },
     stop: () => pool.stop(),
@@ -106,4 +137,14 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
 function toRead({ path, header, plane }: ScannedFrame): FrameToRead {
   const { transferSyntaxUid, pixelData } = header;
   return { path, transferSyntaxUid, pixelData, plane };
+}
+
+function sharedPlane({ rows, columns }: ReductionPlan): Float32Array {
+  const length = rows.sampling.outputs * columns.sampling.outputs;
+  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
+}
+
+function asKindredError(error: unknown): KindredError {
+  if (error instanceof KindredError) return error;
+  return new KindredError("INTERNAL", messageOf(error), { cause: error });
 }

@@ -4,6 +4,12 @@ import type { HuCounts } from "../volume/histogram.ts";
 import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { SlicePlane } from "../volume/types.ts";
 
+/** What a slice thread is started with. */
+export interface SliceThreadData {
+  /** Added to its niceness, where the system knows one for each thread. */
+  readonly niceness: number;
+}
+
 /** Where a frame is and how its pixels lie; of a file with many frames only this one's facts travel. */
 export interface FrameToRead {
   readonly path: string;
@@ -29,12 +35,12 @@ export type SliceJob =
       /** Which slice of the order. */
       readonly k: number;
       readonly set: ReductionSet;
+      /** Where the thread writes its planes, one a plan: memory that both threads share. */
+      readonly planes: readonly Float32Array[];
     };
 
 export interface SliceAnswer {
   readonly digest?: string;
-  /** One a plan. */
-  readonly planes?: readonly Float32Array[];
   readonly stored?: Int16Array | Uint16Array;
   readonly counts?: HuCounts;
 }

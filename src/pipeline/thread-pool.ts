@@ -37,6 +37,7 @@ export interface ThreadPool<Job, Result> {
 
 export interface ThreadPoolOptions {
   readonly script: URL;
+  readonly workerData?: unknown;
   readonly threads: number;
   /** A job that takes longer is given up with its thread. */
   readonly jobSeconds: number;
@@ -61,6 +62,8 @@ interface Thread<Job, Result> {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** Garbage of a job is little: V8 would let 48 MB of it pile up in each thread. */
+const YOUNG_MEGABYTES_MAX = 6;
 /** At work and waiting. */
 const CALLS_A_THREAD = 2;
 
@@ -72,7 +75,11 @@ export function createThreadPool<Job, Result>(options: ThreadPoolOptions): Threa
 
   const start = (): Thread<Job, Result> => {
     const worker = new Worker(options.script, {
-      resourceLimits: { maxOldGenerationSizeMb: options.heapMegabytesMax },
+      workerData: options.workerData,
+      resourceLimits: {
+        maxOldGenerationSizeMb: options.heapMegabytesMax,
+        maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX,
+      },
     });
     // Whoever waits for a job holds the process; an idle thread does not.
     worker.unref();

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { sizeSummary, verdictSummary } from "../report/wording.ts";
 import { niftiChunks } from "../volume/nifti.ts";
+import type { BodyViews } from "../volume/picture.ts";
 import type { CtVolume, VolumeVerdict } from "../volume/types.ts";
 import { volumeSheet } from "../volume/volume-sheet.ts";
 import { niftiFile, type ViewsWanted } from "./reconstruct-task.ts";
@@ -19,8 +20,8 @@ interface Viewed {
 const GZIP_LEVEL = 2;
 
 /** The picture of a volume, a PNG file. It shows no patient data but the anatomy. */
-export function volumePicture(volume: CtVolume, { ordinal, label, verdict }: Viewed): Buffer {
-  return volumeSheet(volume, [
+export function volumePicture(views: BodyViews, { ordinal, label, verdict }: Viewed): Buffer {
+  return volumeSheet(views, [
     `Volume ${ordinal}${label === "" ? "" : `: ${label}`}`,
     sizeSummary(verdict),
     verdictSummary(verdict),

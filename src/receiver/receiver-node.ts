@@ -2,15 +2,10 @@
  * How Node runs a receiver process: small. What every receiver would do for itself at its start is done once, by a
  * process that ends again; its memory would stay with a receiver for good.
  */
-import { execFile } from "node:child_process";
-import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { besides, compileCacheEnvironment, fillCompileCache } from "../kernel/own-process.ts";
 
-/** The same extension as this file: .ts from source, .js from dist. */
-export const RECEIVER_FILE = new URL(
-  import.meta.url.endsWith(".ts") ? "./receiver-process.ts" : "./receiver-process.js",
-  import.meta.url,
-).pathname;
+const RECEIVER_MODULE = besides(import.meta.url, "receiver-process");
+export const RECEIVER_FILE = RECEIVER_MODULE.pathname;
 
 /**
  * A small young generation is collected often and cheaply. What outlives it, the state of the instance that waits for its row, is
@@ -22,31 +17,16 @@ export const RECEIVER_NODE_OPTIONS: readonly string[] = [
   "--heap-growing-percent=60",
 ];
 
-const COMPILE_MS_MAX = 30_000;
-
 /** Settings of the environment that a receiver process gets beside our own. */
-export function receiverEnvironment(dataDir: string): { readonly [name: string]: string } {
+export function receiverEnvironment(dataDir: string) {
   return {
-    NODE_COMPILE_CACHE: compileCache(dataDir),
+    ...compileCacheEnvironment(dataDir),
     // glibc: V8's compiling threads would each keep memory of their own that no other thread uses again.
     MALLOC_ARENA_MAX: "1",
   };
 }
 
-function compileCache(dataDir: string): string {
-  return join(resolve(dataDir), "cache");
-}
-
-/**
- * Fills the compile cache of the data folder: without it every receiver strips types and compiles for itself, which costs
- * each of them 30 MB. The options of Node are part of the cache's key, so it takes a process with the receivers' own.
- * Never rejects: a receiver that finds nothing compiled starts all the same.
- */
+/** Fills the compile cache of the data folder: 30 MB that no receiver needs. Never rejects. */
 export async function compileReceiver(dataDir: string): Promise<void> {
-  await mkdir(compileCache(dataDir), { recursive: true, mode: 0o700 }).catch(() => undefined);
-  const env = { ...process.env, ...receiverEnvironment(dataDir) };
-  const options = { env, timeout: COMPILE_MS_MAX, killSignal: "SIGKILL" as const };
-  // Without a parent to listen to it has nothing to do, and ends when it is loaded.
-  const args = [...RECEIVER_NODE_OPTIONS, RECEIVER_FILE];
-  await new Promise<void>((done) => execFile(process.execPath, args, options, () => done()));
+  await fillCompileCache(RECEIVER_MODULE, receiverEnvironment(dataDir), RECEIVER_NODE_OPTIONS);
 }

@@ -7,10 +7,11 @@ import { type ContentItem, naturalizeRoot } from "./content.ts";
 import { checkInput, headerOf } from "./header.ts";
 import { documentUids } from "./identity.ts";
 import type { ReportDocument, ReportInput, ReportKind } from "./input.ts";
+import type { Section } from "./lines.ts";
 import { measurementTree } from "./measurement-report.ts";
 import { textTree } from "./text-report.ts";
 import { assertViewerSafe } from "./viewer-safety.ts";
-import { type ReportWords, type Section, textLinesOf, wordsOf } from "./wording.ts";
+import { type ReportWords, textLinesOf, wordsOf } from "./wording.ts";
 
 interface DocumentPlan {
   readonly kind: ReportKind;
@@ -87,6 +88,9 @@ function textLines(words: ReportWords): string[] {
   return textLinesOf(words.conclusion, [...findingsOf(words), words.source, words.method]);
 }
 
-function findingsOf({ similar, geometry, otherVolumes, measurements }: ReportWords): Section[] {
-  return [similar, geometry, otherVolumes, measurements].filter((part) => part !== undefined);
+function findingsOf(words: ReportWords): Section[] {
+  const { similar, likelihoods, geometry, otherVolumes, measurements } = words;
+  return [similar, likelihoods, geometry, otherVolumes, measurements].filter(
+    (part) => part !== undefined,
+  );
 }

@@ -67,6 +67,7 @@ export const CONCEPT = {
   verdict: own("VERDICT", "Geometry verdict"),
   verdictFinding: own("VERDICT-FINDING", "Geometry finding"),
   otherVolumes: own("OTHER-VOLUMES", "Other volumes of the series"),
+  likelihoods: own("LIKELIHOODS", "AI likelihoods, not verified"),
   volumeGeometry: own("GEOMETRY", "Volume geometry"),
   volumeMeasurements: own("VOLUME-NUMBERS", "Volume measurements"),
   similarity: own("SIMILARITY", "Similarity to other patients"),

@@ -90,6 +90,33 @@ export interface ReportMeasurement {
   readonly ucum: string;
 }
 
+/** A value that a model gives a label. */
+export interface ReportLikelihood {
+  readonly name: string;
+  readonly value: number;
+  /** From 0 to 1; otherwise a score whose size means nothing by itself. */
+  readonly isLikelihood: boolean;
+  readonly isCalibrated: boolean;
+  /** The author's; null when there is none. */
+  readonly threshold: number | null;
+  readonly source: "head" | "zeroShot";
+  /** Id of the head or of the prompt set. */
+  readonly sourceId: string;
+}
+
+/** What one model says of the main volume. */
+export interface ReportFindings {
+  readonly modelId: string;
+  readonly modelVersion: string;
+  readonly bundleDigest: string;
+  /** Null without a guard; `distance` is null when it could not be measured. */
+  readonly guard: { readonly distance: number | null; readonly threshold: number } | null;
+  /** Why nothing is said; null when something is. */
+  readonly statement: string | null;
+  readonly problems: readonly string[];
+  readonly likelihoods: readonly ReportLikelihood[];
+}
+
 /** Similar patients without identities: how many were compared, and the scores of the best. */
 export interface SimilarSummary {
   /** Patients the example was compared with. */
@@ -127,6 +154,8 @@ export interface ReportInput {
   /** Null when nothing was encoded, i.e. the volume was refused. */
   readonly model: ReportModel | null;
   readonly measurements: readonly ReportMeasurement[];
+  /** Of the main volume, one entry a model that was asked. */
+  readonly findings: readonly ReportFindings[];
   /** Null when there was nothing to compare with. */
   readonly similar: SimilarSummary | null;
   readonly node: ReportNode;

@@ -227,11 +227,13 @@ function qualitativeEvaluations(input: ReportInput, words: ReportWords): Content
   const text = (concept: Code, lines: readonly string[]): ContentItem =>
     item("CONTAINS", concept, { type: "TEXT", text: cleanParagraph(lines, TEXT_CHARACTERS_MAX) });
   const limits = input.model === null ? [] : words.method.lines;
-  const others = words.otherVolumes;
+  const { otherVolumes: others, likelihoods } = words;
   return item("CONTAINS", CONCEPT.qualitativeEvaluations, { type: "CONTAINER" }, [
     text(CONCEPT.conclusion, words.conclusion),
     item("CONTAINS", CONCEPT.verdict, { type: "CODE", code: CODE.verdicts[input.verdict.outcome] }),
     ...findingLines(input).map((line) => text(CONCEPT.verdictFinding, [line])),
+    // In words: no code says "likelihood, not verified", and a coded finding with a low number would be read as present.
+    ...(likelihoods === undefined ? [] : [text(CONCEPT.likelihoods, likelihoods.lines)]),
     ...(others === undefined ? [] : [text(CONCEPT.otherVolumes, others.lines)]),
     ...(limits.length === 0 ? [] : [text(CONCEPT.comment, limits)]),
   ]);

@@ -6,14 +6,16 @@ import { cleanParagraph } from "./clean-text.ts";
 import { CONCEPT, type Code } from "./codes.ts";
 import { type ContentItem, item } from "./content.ts";
 import type { ReportInput } from "./input.ts";
+import type { Section } from "./lines.ts";
 import { deviceObserver, language, procedureReported } from "./observer.ts";
-import type { ReportWords, Section } from "./wording.ts";
+import type { ReportWords } from "./wording.ts";
 
 const TEXT_CHARACTERS_MAX = 20_000;
 
 export function textTree(input: ReportInput, words: ReportWords): ContentItem {
-  const { conclusion, similar, geometry, otherVolumes, measurements, source, method } = words;
-  const findings = [similar, geometry, otherVolumes, measurements].filter(
+  const { conclusion, similar, likelihoods, geometry, otherVolumes, measurements } = words;
+  const { source, method } = words;
+  const findings = [similar, likelihoods, geometry, otherVolumes, measurements].filter(
     (part) => part !== undefined,
   );
   return item("CONTAINS", CONCEPT.ctReport, { type: "CONTAINER", template: "2000" }, [

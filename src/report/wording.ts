@@ -7,6 +7,8 @@ import type { VolumeVerdict } from "../volume/types.ts";
 import { cleanLine } from "./clean-text.ts";
 import { grouped, readable } from "./decimal.ts";
 import type { OtherVolume, ReportInput } from "./input.ts";
+import { likelihoodSection, likelihoodSentence } from "./likelihoods.ts";
+import { plural, type Section, wrap } from "./lines.ts";
 
 /** First words of every conclusion and series description. */
 export const WARNING = "AI result, not verified. Not for diagnostic use.";
@@ -20,13 +22,6 @@ const VOLUMES_MAX = 20;
 const VOLUME_FINDINGS_MAX = 5;
 /** Scores that are written out. */
 export const SCORES_MAX = 50;
-/** Keeps the text tree narrow enough for a viewport beside others. */
-const LINE_CHARACTERS_MAX = 96;
-
-export interface Section {
-  readonly heading: string;
-  readonly lines: readonly string[];
-}
 
 export interface ReportWords {
   /** One sentence each, the warning first. */
@@ -35,6 +30,7 @@ export interface ReportWords {
   readonly geometry: Section;
   readonly otherVolumes: Section | undefined;
   readonly measurements: Section | undefined;
+  readonly likelihoods: Section | undefined;
   readonly source: Section;
   readonly method: Section;
 }
@@ -53,6 +49,7 @@ export function wordsOf(input: ReportInput): ReportWords {
       input.measurements.length === 0
         ? undefined
         : { heading: "Measurements", lines: measurementLines(input) },
+    likelihoods: likelihoodSection(input.findings),
     source: { heading: "Source series", lines: sourceLines(input) },
     method: { heading: "Method", lines: methodLines(input) },
   };
@@ -79,6 +76,7 @@ function conclusionLines(input: ReportInput): string[] {
   return [
     WARNING,
     similarSentence(input),
+    ...input.findings.map(likelihoodSentence),
     `Geometry: ${verdictSummary(input.verdict)}.`,
     ...(others === 0
       ? []
@@ -246,23 +244,4 @@ function withUnit(value: number, ucum: string): string {
   const decimals = Math.abs(value) >= 100 ? 1 : 3;
   const unit = UNITS_IN_WORDS[ucum] ?? ` ${cleanLine(ucum, 16).replace(/[{}]/g, "")}`;
   return `${readable(value, decimals)}${unit}`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** Breaks a sentence between words; further lines are indented by two. */
-function wrap(text: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > LINE_CHARACTERS_MAX) {
-      lines.push(line);
-      line = `  ${word}`;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

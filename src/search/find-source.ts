@@ -65,7 +65,10 @@ export function createFindSource(options: FindSourceOptions): FindSource {
           request,
         );
       case config.dimse.textAeTitle:
-        throw new KindredError("MODEL_NOT_READY", "No installed model has a text encoder");
+        throw new KindredError(
+          "MODEL_NOT_READY",
+          "A text is answered over HTTP (/api/v1/search) and by kindred search, not yet over DICOM",
+        );
       default:
         return standardQuery(database, {
           ...request,

@@ -16,12 +16,7 @@ import { KindredError } from "../kernel/errors.ts";
 import { answer, answerColumns, hasUnsupportedKeys } from "./answers.ts";
 import { LEVELS, QUERY_ATTRIBUTES, type QueryAttribute } from "./attributes.ts";
 import { type KeyCondition, matchingConditions } from "./matching-keys.ts";
-import {
-  findSimilar,
-  type SimilarAnswer,
-  type SimilarLevel,
-  type SimilarQuestion,
-} from "./similar.ts";
+import { findSimilar, type SimilarAnswer, type SimilarLevel } from "./similar.ts";
 import { levelOf } from "./standard-query.ts";
 import { hasWildcard } from "./text-keys.ts";
 
@@ -77,7 +72,7 @@ function commented(comment: string | undefined): FindResult {
 }
 
 interface FoundExample {
-  readonly example: SimilarQuestion["example"] | undefined;
+  readonly example: { readonly study: string } | { readonly series: string } | undefined;
   readonly comment: string | undefined;
   readonly exampleTags: readonly number[];
 }

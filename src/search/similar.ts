@@ -1,9 +1,9 @@
 /**
- * The one ranking: C-FIND, HTTP, CLI and the report all ask here. Candidates are series vectors of one space;
+ * The one ranking: C-FIND, HTTP, CLI, text search and the report all ask here. Candidates are series vectors of one space;
  * they are grouped to series, studies or patients, best score first.
  */
 import type { Config } from "../config/schema.ts";
-import { type EmbeddingSpace, findSpace, tableOf } from "../db/embeddings.ts";
+import { type EmbeddingSpace, findExactSpace, findSpace, tableOf } from "../db/embeddings.ts";
 import type { QueryDatabase } from "../db/limited-queries.ts";
 import { type Condition, hasHnsw, type Neighbor, nearestSeries } from "../db/nearest.ts";
 import type { Queryable } from "../db/queryable.ts";
@@ -14,9 +14,19 @@ import { SIMILAR_ANSWERS_MAX } from "../kernel/limits.ts";
 
 export type SimilarLevel = "PATIENT" | "STUDY" | "SERIES";
 
+/** A vector from elsewhere, of a text: it lies in this space of the bundle and in no other. */
+export interface VectorExample {
+  /** Of unit length. */
+  readonly vector: Float32Array;
+  readonly bundleDigest: string;
+  readonly profile: string;
+  /** Id in the manifest. */
+  readonly space: string;
+}
+
 export interface SimilarQuestion {
-  /** The example: a study (all its embedded series) or one series of it. */
-  readonly example: { readonly study: string } | { readonly series: string };
+  /** The example: a study (all its embedded series), one series of it, or a vector. */
+  readonly example: { readonly study: string } | { readonly series: string } | VectorExample;
   readonly level: SimilarLevel;
   readonly k?: number | undefined;
   readonly minimumScore?: number | undefined;
@@ -56,9 +66,13 @@ export async function findSimilar(
   defaultModelId: string,
   question: SimilarQuestion,
 ): Promise<SimilarResult> {
-  const example = await resolveExample(database, question.example);
-  if (example === undefined) return nothing("example is not known here");
-  const space = await findSpace(database, question.modelId ?? defaultModelId);
+  const { example: given } = question;
+  const isVector = "vector" in given;
+  const example = isVector ? undefined : await resolveExample(database, given);
+  if (!isVector && example === undefined) return nothing("example is not known here");
+  const space = isVector
+    ? await findExactSpace(database, given)
+    : await findSpace(database, question.modelId ?? defaultModelId);
   if (space === undefined) {
     if (question.modelId !== undefined) {
       throw new KindredError("MODEL_NOT_READY", "No volume was embedded with this model");
@@ -68,8 +82,10 @@ export async function findSimilar(
   const k = Math.min(Math.max(1, Math.trunc(question.k ?? config.answers)), SIMILAR_ANSWERS_MAX);
   const index = (await hasHnsw(database, space)) ? "hnsw" : "exact";
   const conditions = [
-    ...candidates(example, question.level),
-    ...((question.samePatient ?? config.samePatient) === "exclude" ? othersOnly(example) : []),
+    ...(example === undefined ? [] : candidates(example, question.level)),
+    ...(example !== undefined && (question.samePatient ?? config.samePatient) === "exclude"
+      ? othersOnly(example)
+      : []),
     ...(question.conditions ?? []),
   ];
   return database.transaction(async (tx) => {
@@ -80,7 +96,7 @@ export async function findSimilar(
         space,
         database.engine === "postgresql" ? "halfvec" : "vector",
         {
-          exampleSeries: example.series,
+          example: isVector ? given.vector : example!.series,
           conditions,
           limit,
           index,
@@ -90,8 +106,8 @@ export async function findSimilar(
       const groups = group(neighbors, question.level, k, question.minimumScore);
       if (groups.length >= k || isComplete || limit > 100_000) {
         const answers = await describe(tx, groups);
-        const isIndexed = await isInSpace(tx, space, example.series);
-        const compared = await countPatients(tx, space, patientKeyOf(example.study));
+        const isIndexed = example === undefined || (await isInSpace(tx, space, example.series));
+        const compared = await countPatients(tx, space, example ? patientKeyOf(example.study) : "");
         return {
           space,
           comment: isIndexed ? undefined : "example is not indexed",
@@ -112,7 +128,7 @@ interface Example {
 
 async function resolveExample(
   db: Queryable,
-  example: SimilarQuestion["example"],
+  example: { readonly study: string } | { readonly series: string },
 ): Promise<Example | undefined> {
   if ("series" in example) {
     const series = await findSeries(db, example.series);

@@ -47,6 +47,23 @@ export function axisWeights(
   return { taps, start, weight };
 }
 
+/**
+ * Each output is the plain mean of all inputs that its part of the axis touches, also those that it touches with an edge
+ * only: torch's `interpolate(mode="area")`, which is adaptive average pooling.
+ */
+export function areaWeights(inputs: number, outputs: number): AxisWeights {
+  const taps = Math.min(inputs, Math.ceil(inputs / outputs) + 1);
+  const start = new Int32Array(outputs);
+  const weight = new Float32Array(outputs * taps);
+  for (let o = 0; o < outputs; o++) {
+    const from = Math.floor((o * inputs) / outputs);
+    const to = Math.ceil(((o + 1) * inputs) / outputs);
+    start[o] = Math.min(from, inputs - taps);
+    weight.fill(1 / (to - from), o * taps + from - start[o]!, o * taps + to - start[o]!);
+  }
+  return { taps, start, weight };
+}
+
 /** The same outputs from inputs that are counted from the other end. */
 export function turned(w: AxisWeights, inputs: number): AxisWeights {
   const start = w.start.map((from) => inputs - w.taps - from);

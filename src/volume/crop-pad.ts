@@ -66,39 +66,3 @@ export function cropPadVolume(
   const voxelsZyx = cropPad(volume.voxelsZyx, size, target, value, flavour);
   return { voxelsZyx, sizeVoxels: target, spacingMm, originLps, axesZyx };
 }
-
-/**
- * Cuts the box of all voxels above a value.
- *
- * @returns the volume itself when no voxel is above it
- */
-export function cropForeground(volume: CtVolume, above: number): CtVolume {
-  const { voxelsZyx, sizeVoxels, spacingMm, axesZyx } = volume;
-  const [, rows, columns] = sizeVoxels;
-  const low = [Infinity, Infinity, Infinity];
-  const high = [-1, -1, -1];
-  for (let i = 0; i < voxelsZyx.length; i++) {
-    if (!(voxelsZyx[i]! > above)) continue;
-    const x = i % columns;
-    const line = (i - x) / columns;
-    const y = line % rows;
-    const at = [(line - y) / rows, y, x];
-    for (let axis = 0; axis < 3; axis++) {
-      if (at[axis]! < low[axis]!) low[axis] = at[axis]!;
-      if (at[axis]! > high[axis]!) high[axis] = at[axis]!;
-    }
-  }
-  const size = [0, 1, 2].map((axis) => high[axis]! - low[axis]! + 1) as unknown as Triple;
-  if (high[0]! < 0 || size.every((n, axis) => n === sizeVoxels[axis])) return volume;
-  const cut = voxelsZyx instanceof Float32Array ? Float32Array : Int16Array;
-  const out = new cut(size[0] * size[1] * size[2]);
-  for (let z = 0; z < size[0]; z++)
-    for (let y = 0; y < size[1]; y++) {
-      const from = ((z + low[0]!) * rows + y + low[1]!) * columns + low[2]!;
-      out.set(voxelsZyx.subarray(from, from + size[2]), (z * size[1] + y) * size[2]);
-    }
-  let { originLps } = volume;
-  for (const axis of [0, 1, 2] as const)
-    originLps = added(originLps, scaled(axesZyx[axis], low[axis]! * spacingMm[axis]));
-  return { voxelsZyx: out, sizeVoxels: size, spacingMm, originLps, axesZyx };
-}

@@ -24,6 +24,9 @@ const DENSE_ABOVE_HU = 800;
 const AIR_PART_MIN = 0.05;
 const SOFT_PART_MIN = 0.01;
 const DENSE_PART_MAX = 0.2;
+/** A scan without any air, the table's surroundings included, is a narrow one inside the body, or shifted upwards. */
+const NO_AIR_PART = 0.001;
+const AIRLESS_DENSE_PART_MAX = 0.05;
 const OUTSIDE_PART_MIN = 0.001;
 
 /**
@@ -46,7 +49,10 @@ export function judgeHistogram(counts: Uint32Array): VerdictFinding[] {
   if (airPart >= AIR_PART_MIN && isAirOff)
     return suspect(airPeak, `The peak of air lies at ${airPeak} HU: ${why}.`);
   const all = peakIn(counts, AIR_BELOW_HU, AIR_HU + BINS * BIN_HU);
-  if (partOf(DENSE_ABOVE_HU, AIR_HU + BINS * BIN_HU) > DENSE_PART_MAX)
+  const densePart = partOf(DENSE_ABOVE_HU, AIR_HU + BINS * BIN_HU);
+  if (partOf(AIR_HU, AIR_BELOW_HU) < NO_AIR_PART && densePart > AIRLESS_DENSE_PART_MAX)
+    return suspect(all, `There is no air, and much that is as dense as bone: ${why}.`);
+  if (densePart > DENSE_PART_MAX)
     return suspect(all, `A large part of the volume is denser than bone: ${why}.`);
   const softPeak = peakIn(counts, ...SOFT_HU);
   if (partOf(...SOFT_HU) < SOFT_PART_MIN)

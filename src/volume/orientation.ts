@@ -6,11 +6,13 @@ import { added, cross, dot, length, scaled } from "./vectors.ts";
 /** Row and column may be off unit length and off square by this much: cosines written with three decimals. */
 const SQUARE_TOLERANCE = 5e-3;
 
-export function rowDirection(slice: SlicePlane): Vector3 {
+type Oriented = Pick<SlicePlane, "orientation">;
+
+export function rowDirection(slice: Oriented): Vector3 {
   return slice.orientation!.slice(0, 3) as unknown as Vector3;
 }
 
-export function columnDirection(slice: SlicePlane): Vector3 {
+export function columnDirection(slice: Oriented): Vector3 {
   return slice.orientation!.slice(3, 6) as unknown as Vector3;
 }
 
@@ -42,7 +44,7 @@ export function isSameOrientation(
  *
  * @param slices - at least one, of one orientation, in an order that does not depend on their arrival
  */
-export function stackAxes(slices: readonly SlicePlane[]): readonly [Vector3, Vector3, Vector3] {
+export function stackAxes(slices: readonly Oriented[]): readonly [Vector3, Vector3, Vector3] {
   let [rows, columns]: [Vector3, Vector3] = [
     [0, 0, 0],
     [0, 0, 0],

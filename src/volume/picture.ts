@@ -1,5 +1,6 @@
 /** Gray pictures of a volume with square pixels, head up, front up: planes through its middle, and projections. */
-import { reorient, resample } from "./resample.ts";
+import type { Triple } from "./sampling.ts";
+import type { VolumeStep } from "./steps.ts";
 import type { CtVolume } from "./types.ts";
 
 export interface GrayImage {
@@ -21,10 +22,28 @@ export interface Window {
   readonly widthHu: number;
 }
 
+/** HU of three views, by the indices that they show. */
+export interface ViewValues {
+  axial(y: number, x: number): number;
+  coronal(z: number, x: number): number;
+  sagittal(z: number, y: number): number;
+}
+
+/** What the pictures of a volume are drawn from: cubes of `pixelMm`, turned to LPS, so that z grows towards the head. */
+export interface BodyViews {
+  readonly pixelMm: number;
+  /** `[z, y, x]`. */
+  readonly sizeVoxels: Triple;
+  /** Through the middle. */
+  readonly planes: ViewValues;
+  /** Maximum intensity projections along the axis that a view does not show. */
+  readonly projections: ViewValues;
+}
+
 const PIXEL_MM_MIN = 1;
-/** Pixels of a picture across the slices and along them: enough to see, and about 90 MB while it is drawn. */
+/** Pixels across the slices and along them: enough to see. */
 const ACROSS_PIXELS_MAX = 220;
-const ALONG_PIXELS_MAX = 450;
+const ALONG_PIXELS_MAX = 600;
 
 /** The size of a pixel that shows the whole volume: about 2 mm for a trunk, 1 mm for a head. */
 export function pictureSpacingMm(volume: Pick<CtVolume, "sizeVoxels" | "spacingMm">): number {
@@ -36,58 +55,21 @@ export function pictureSpacingMm(volume: Pick<CtVolume, "sizeVoxels" | "spacingM
   );
 }
 
-/** The volume turned to LPS, in cubes of `pixelMm`: what the pictures are drawn from. */
-export function evenVolume(volume: CtVolume, pixelMm: number): CtVolume {
-  const spacingMm = [pixelMm, pixelMm, pixelMm] as const;
-  return resample(reorient(volume, "LPS"), { spacingMm, antialias: true });
+/** The steps to what the pictures show. */
+export function pictureSteps(volume: Pick<CtVolume, "sizeVoxels" | "spacingMm">): VolumeStep[] {
+  const pixelMm = pictureSpacingMm(volume);
+  return [
+    { op: "reorient", axes: "LPS" },
+    { op: "resample", spacingMm: [pixelMm, pixelMm, pixelMm], antialias: true },
+  ];
 }
 
-/** The middle planes of an {@link evenVolume}. */
-export function midPlanes(even: CtVolume, window: Window): ThreeViews {
-  const [depth, rows, columns] = even.sizeVoxels;
-  const at = (z: number, y: number, x: number) => even.voxelsZyx[(z * rows + y) * columns + x]!;
-  return drawViews(even, window, {
-    axial: (y, x) => at(depth >> 1, y, x),
-    coronal: (z, x) => at(z, rows >> 1, x),
-    sagittal: (z, y) => at(z, y, columns >> 1),
-  });
-}
-
-/** Maximum intensity projections of an {@link evenVolume} along its three axes. */
-export function projections(even: CtVolume, window: Window): ThreeViews {
-  const { voxelsZyx } = even;
-  const [depth, rows, columns] = even.sizeVoxels;
-  const lowest = (length: number) => new Float32Array(length).fill(Number.NEGATIVE_INFINITY);
-  const axial = lowest(rows * columns);
-  const coronal = lowest(depth * columns);
-  const sagittal = lowest(depth * rows);
-  let i = 0;
-  for (let z = 0; z < depth; z++) {
-    for (let y = 0; y < rows; y++) {
-      let most = Number.NEGATIVE_INFINITY;
-      for (let x = 0; x < columns; x++, i++) {
-        const hu = voxelsZyx[i]!;
-        if (hu > most) most = hu;
-        if (hu > axial[y * columns + x]!) axial[y * columns + x] = hu;
-        if (hu > coronal[z * columns + x]!) coronal[z * columns + x] = hu;
-      }
-      sagittal[z * rows + y] = most;
-    }
-  }
-  return drawViews(even, window, {
-    axial: (y, x) => axial[y * columns + x]!,
-    coronal: (z, x) => coronal[z * columns + x]!,
-    sagittal: (z, y) => sagittal[z * rows + y]!,
-  });
-}
-
-/** Values in HU by the two axes that a view shows. z grows towards the head: rows count down from the top. */
-function drawViews(
-  even: CtVolume,
+/** Values in HU by the two axes that a view shows. Rows of a picture count down from the top of the head. */
+export function drawViews(
+  [depth, rows, columns]: Triple,
+  hu: ViewValues,
   window: Window,
-  hu: Readonly<Record<keyof ThreeViews, (down: number, across: number) => number>>,
 ): ThreeViews {
-  const [depth, rows, columns] = even.sizeVoxels;
   return {
     axial: draw(columns, rows, window, hu.axial),
     coronal: draw(columns, depth, window, (row, x) => hu.coronal(depth - 1 - row, x)),

@@ -5,7 +5,7 @@
  */
 import { KindredError } from "../kernel/errors.ts";
 import { assertAxes } from "./axes.ts";
-import { type AxisWeights, axisWeights } from "./axis-weights.ts";
+import { type AxisWeights, areaWeights, axisWeights } from "./axis-weights.ts";
 import {
   type AxisSampling,
   checkSize,
@@ -179,6 +179,7 @@ export function resample(volume: CtVolume, to: Resampling): CtVolume & { voxelsZ
 
 /** Weights of one sampled axis. */
 export function weightsOf(axis: AxisSampling, to: Resampling): AxisWeights {
+  if (to.flavour === "area") return areaWeights(axis.inputs, axis.outputs);
   return axisWeights(axis.inputs, axis.outputs, axis.scale, to.antialias, axis.first);
 }
 

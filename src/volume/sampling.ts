@@ -6,8 +6,11 @@ import { KindredError } from "../kernel/errors.ts";
 
 export type Triple = readonly [number, number, number];
 
-/** `torch`: interpolate with half-pixel centers; `monai`: Spacing; `torchio`: Resample; `simpleitk`: origin kept. */
-export type ResampleFlavour = "torch" | "monai" | "torchio" | "simpleitk";
+/**
+ * `torch`: interpolate with half-pixel centers; `area`: interpolate(mode="area"), to a size only; `monai`: Spacing;
+ * `torchio`: Resample; `simpleitk`: origin kept.
+ */
+export type ResampleFlavour = "torch" | "area" | "monai" | "torchio" | "simpleitk";
 /** How `samples · spacing / new spacing` becomes a number of samples. */
 export type SizeRule = "round" | "floor" | "ceil";
 
@@ -88,12 +91,12 @@ function outputsOf(
   if (flavour === "monai") return roundHalfEven(((inputs - 1) * spacingMm) / wantedMm + 1);
   // TorchIO keeps a single slice single.
   if (flavour === "torchio" && inputs === 1) return 1;
-  const own = { torch: "round", torchio: "floor", simpleitk: "ceil" } as const;
+  const own = { torch: "round", area: "round", torchio: "floor", simpleitk: "ceil" } as const;
   return Math.max(1, Math[rule ?? own[flavour]](exact));
 }
 
 function firstOf(flavour: ResampleFlavour, inputs: number, outputs: number, scale: number): number {
-  if (flavour === "torch") return 0.5 * scale - 0.5;
+  if (flavour === "torch" || flavour === "area") return 0.5 * scale - 0.5;
   if (flavour === "torchio") return (inputs - 1) / 2 - ((outputs - 1) / 2) * scale;
   return 0;
 }

@@ -1,6 +1,7 @@
 /** The steps that make a model's input of a volume: the plain reference that every faster way must equal. */
 import { KindredError } from "../kernel/errors.ts";
-import { type CentringFlavour, cropForeground, cropPadVolume } from "./crop-pad.ts";
+import { type CentringFlavour, cropPadVolume } from "./crop-pad.ts";
+import { cropForeground } from "./foreground.ts";
 import { reorient, resample } from "./resample.ts";
 import { type Resampling, samplingOf, type Triple } from "./sampling.ts";
 import type { CtVolume } from "./types.ts";

@@ -1,16 +1,13 @@
 /** One picture of one volume to judge its geometry by: three middle planes over three projections, with words. */
 import { CELL, drawText, fitText, textWidth } from "./bitmap-font.ts";
 import {
-  evenVolume,
+  type BodyViews,
+  drawViews,
   type GrayImage,
-  midPlanes,
-  pictureSpacingMm,
-  projections,
   type ThreeViews,
   type Window,
 } from "./picture.ts";
 import { encodePng } from "./png.ts";
-import type { CtVolume } from "./types.ts";
 
 /** From lung to bone: the geometry shows, whatever the body part. */
 const PLANE_WINDOW: Window = { centerHu: -100, widthHu: 1400 };
@@ -29,16 +26,17 @@ const GRAY = 160;
 const DIM = 120;
 
 /**
- * Draws the sheet; memory goes with the picture's size, not with the volume's.
+ * Draws the sheet.
  *
- * @param volume - native or already reduced, in any orientation
  * @param lines - above the planes, the first as a heading; no patient data: the picture goes where reports go
  * @returns a PNG file, 8-bit gray
  */
-export function volumeSheet(volume: CtVolume, lines: readonly string[]): Buffer {
-  const pixelMm = pictureSpacingMm(volume);
-  const even = evenVolume(volume, pixelMm);
-  const rows = [midPlanes(even, PLANE_WINDOW), projections(even, BONE_WINDOW)];
+export function volumeSheet(views: BodyViews, lines: readonly string[]): Buffer {
+  const { sizeVoxels, planes, projections, pixelMm } = views;
+  const rows = [
+    drawViews(sizeVoxels, planes, PLANE_WINDOW),
+    drawViews(sizeVoxels, projections, BONE_WINDOW),
+  ];
   const { axial, coronal, sagittal } = rows[0]!;
   const across = axial.width + coronal.width + sagittal.width + 2 * GAP;
   const rowHeight = Math.max(axial.height, coronal.height);

@@ -19,6 +19,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   dcmjs: "dicom",
   "dcmjs-dimse": "dimse",
   "onnxruntime-node": "encoder",
+  "@huggingface/tokenizers": "encoder",
   pg: "db",
   "node-pg-migrate": "db",
   "@electric-sql/pglite": "db",

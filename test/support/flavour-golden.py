@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 import torchio
-from monai.transforms import ResizeWithPadOrCrop, Spacing
+from monai.transforms import CropForeground, ResizeWithPadOrCrop, Spacing
 
 random = np.random.default_rng(7)
 F = torch.nn.functional
@@ -99,6 +99,24 @@ for size, spacing, wanted in spacings:
     add({**base, "flavour": "torchio"}, v, spacing, *torchio_spacing(v, spacing, wanted))
     add({**base, "flavour": "simpleitk"}, v, spacing, *simpleitk_spacing(v, spacing, wanted))
 
+for size, target in [((5, 9, 7), (3, 4, 5)), ((4, 6, 5), (7, 5, 9)), ((3, 16, 11), (8, 7, 4))]:
+    v = volume(size)
+    out = F.interpolate(torch.from_numpy(v)[None, None], size=target, mode="area")[0, 0].numpy()
+    add({"sizeVoxels": target, "antialias": False, "flavour": "area"}, v, [1, 1, 1], out)
+
+foreground = []
+for seen in range(5):
+    v = np.full((4, 5, 6), -1000, np.float32)
+    for at in zip(*(random.integers(0, n, seen) for n in v.shape)):
+        v[at] = random.integers(-999, 1500)
+    image = monai.data.MetaTensor(torch.from_numpy(v)[None], affine=np.diag([5.0, 0.7, 0.8, 1.0]))
+    out = CropForeground(select_fn=lambda x: x > -1000)(image) if seen > 0 else image
+    foreground.append({
+        "above": -1000, "sizeVoxels": list(v.shape), "spacingMm": [5, 0.7, 0.8], "voxels": as_list(v),
+        "expectedSize": list(out.shape[1:]), "expected": as_list(out[0]),
+        "expectedOriginMm": [round(float(o), 6) for o in np.asarray(out.affine)[:3, 3]],
+    })
+
 cropped = []
 for n in (4, 5, 6, 7):
     for target in (1, 2, 3, 4, 5, 8, 9, 10):
@@ -112,4 +130,4 @@ modules = {"torch": torch, "monai": monai, "torchio": torchio}
 versions = {name: module.__version__ for name, module in modules.items()}
 versions["SimpleITK"] = sitk.Version_VersionString()
 lines = lambda items: ",\n".join(json.dumps(one, separators=(",", ":")) for one in items)
-print(f'{{"versions":{json.dumps(versions)},\n"resampled":[\n{lines(resampled)}\n],\n"cropped":[\n{lines(cropped)}\n]}}')
+print(f'{{"versions":{json.dumps(versions)},\n"resampled":[\n{lines(resampled)}\n],\n"foreground":[\n{lines(foreground)}\n],\n"cropped":[\n{lines(cropped)}\n]}}')

@@ -70,6 +70,17 @@ export function sampleReport(): ReportInput {
       intendedUse: "None.",
       limits: "None.",
     },
+    findings: [
+      {
+        modelId: "model",
+        modelVersion: "1",
+        bundleDigest: "00",
+        guard: null,
+        statement: "None.",
+        problems: [],
+        likelihoods: [],
+      },
+    ],
     measurements: [{ code: "ONE", meaning: "A measurement of the model", value: 1, ucum: "1" }],
     similar: { compared: 1, scores: [1], metric: "metric", counts: [{ meaning: "", count: 1 }] },
     node: { aeTitle: "KINDRED", version: VERSION, deviceUid: uid("device"), installationId: "1" },

@@ -1,6 +1,6 @@
 /** Frames of a DICOM file, one at a time, whatever transfer syntax they came in. */
 
-import { FileBytes } from "../file-bytes.ts";
+import { FileBytes, type LentBytes } from "../file-bytes.ts";
 import { TRANSFER_SYNTAXES, UID } from "../uids.ts";
 import { codedBytesMax, decodeFrame, isDecodable, RLE_LOSSLESS } from "./codecs.ts";
 import { type Fragment, groupFragments, walkFragments } from "./fragments.ts";
@@ -35,7 +35,8 @@ export interface FrameSource {
   readonly frameCount: number;
   /**
    * @param index - from 0
-   * @returns stored values `[row][column]` flattened: a new array each time
+   * @returns stored values `[row][column]` flattened: a new array each time, or with lent bytes perhaps one that the next
+   *   frame overwrites
    * @throws KindredError `DATASET_UNREADABLE` naming what is wrong; see mustDiscardThread in codecs.ts
    */
   frame(index: number): Promise<Int16Array | Uint16Array>;
@@ -60,9 +61,14 @@ const RLE_HEADER_BYTES = 64;
  * Opens a file for reading its frames. Nothing but the frame asked for is read, except that a deflated data set is inflated
  * once.
  *
+ * @param lent - uncompressed frames are read into it, one over the other
  * @throws KindredError `DATASET_UNREADABLE` when header and Pixel Data contradict each other
  */
-export async function openFrames(path: string, header: FrameHeader): Promise<FrameSource> {
+export async function openFrames(
+  path: string,
+  header: FrameHeader,
+  lent?: LentBytes,
+): Promise<FrameSource> {
   const { transferSyntaxUid, pixelData } = header;
   const plane = header.planes[0];
   if (pixelData === null || plane === undefined) throw unreadable("It has no Pixel Data");
@@ -88,7 +94,7 @@ export async function openFrames(path: string, header: FrameHeader): Promise<Fra
     const pixels = { layout: plane, frameCount, offset, length: length ?? 0 };
     const read = isEncapsulated
       ? await encapsulatedReader(file, pixels, transferSyntaxUid)
-      : await nativeReader(path, file, pixels, transferSyntaxUid);
+      : await nativeReader(path, file, pixels, transferSyntaxUid, lent);
     return {
       frameCount,
       frame: async (index) => {
@@ -111,6 +117,7 @@ async function nativeReader(
   file: FileBytes,
   pixels: NativePixels,
   transferSyntaxUid: string,
+  lent: LentBytes | undefined,
 ): Promise<Read> {
   const { layout, offset, length } = pixels;
   checkNativeLength(pixels);
@@ -129,7 +136,11 @@ async function nativeReader(
   if (isOb && layout.bitsAllocated === 16)
     throw unreadable("Pixel Data of 16 bits are written as bytes, so their order is not known");
   return async (index) =>
-    decodeNativePixels(await readNativeFrame(file, pixels, index, isBig && !isOb), layout);
+    decodeNativePixels(
+      await readNativeFrame(file, pixels, index, isBig && !isOb, lent),
+      layout,
+      lent !== undefined,
+    );
 }
 
 async function encapsulatedReader(

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createInflateRaw } from "node:zlib";
-import type { FileBytes } from "../file-bytes.ts";
+import type { FileBytes, LentBytes } from "../file-bytes.ts";
 import { decodeFileMeta } from "../part10.ts";
 import { frameBytes, type PixelLayout, unreadable } from "./layout.ts";
 
@@ -49,15 +49,15 @@ export async function readNativeFrame(
   pixels: NativePixels,
   index: number,
   isBigEndian: boolean,
+  lent?: LentBytes,
 ): Promise<Uint8Array> {
   const bytes = frameBytes(pixels.layout);
   const start = index * bytes;
-  if (!isBigEndian) return file.read(pixels.offset + start, bytes);
+  if (!isBigEndian) return file.read(pixels.offset + start, bytes, lent);
   const wordStart = start - (start % 2);
   const wordEnd = start + bytes + ((start + bytes) % 2);
-  const words = Buffer.from(
-    (await file.read(pixels.offset + wordStart, wordEnd - wordStart)).buffer,
-  );
+  const read = await file.read(pixels.offset + wordStart, wordEnd - wordStart, lent);
+  const words = Buffer.from(read.buffer, read.byteOffset, read.length);
   return words.swap16().subarray(start - wordStart, start - wordStart + bytes);
 }
 

@@ -5,18 +5,22 @@ import { checkLayout, frameBytes, type PixelLayout, unreadable } from "./layout.
  * Decodes one uncompressed little-endian frame: shifted down by High Bit, sign-extended, bits above (old overlays) masked.
  *
  * @param value - at least the bytes of one frame; what follows is left alone
- * @returns stored values `[row][column]` flattened, a copy
+ * @param isOurs - true when the bytes may be overwritten
+ * @returns stored values `[row][column]` flattened: a copy, or `value` itself where it is ours and aligned
  * @throws KindredError `DATASET_UNREADABLE` when bits or length do not fit
  */
 export function decodeNativePixels(
   value: Uint8Array,
   layout: PixelLayout,
+  isOurs = false,
 ): Int16Array | Uint16Array {
   checkLayout(layout);
   const byteCount = frameBytes(layout);
   if (value.length < byteCount) throw unreadable("Pixel Data is shorter than rows × columns");
   if (layout.bitsAllocated === 8)
     return storedValues(Uint16Array.from(value.subarray(0, byteCount)), layout);
+  if (isOurs && value.byteOffset % 2 === 0)
+    return storedValues(new Uint16Array(value.buffer, value.byteOffset, byteCount / 2), layout);
   // A copy: the caller may let the file buffer go, and alignment is not given.
   const copy = new Uint8Array(byteCount);
   copy.set(value.subarray(0, byteCount));

@@ -91,6 +91,18 @@ export const head = z.discriminatedUnion("kind", [
     .describe("The output of a stage is the logits already: [1, labels]."),
 ]);
 
+/** Calibrations of the logit end in a likelihood only with the activation that they were fitted with. */
+export function calibrationFault(
+  activation: "none" | "sigmoid" | "softmax",
+  kind: "platt" | "temperature" | "isotonic" | undefined,
+): string | undefined {
+  if (kind === "platt" && activation !== "sigmoid")
+    return "platt is a sigmoid of the logit: set activation to sigmoid";
+  if (kind === "temperature" && activation === "none")
+    return "temperature needs the activation sigmoid or softmax";
+  return undefined;
+}
+
 export const guard = z.strictObject({
   kind: z
     .enum(["mahalanobis", "cosine-centroid"])

@@ -30,7 +30,7 @@ const op = z.discriminatedUnion("op", [
       sizeVoxels: voxels.optional(),
       antialias: z.boolean(),
       flavour: z
-        .enum(["torch", "monai", "torchio", "simpleitk"])
+        .enum(["torch", "area", "monai", "torchio", "simpleitk"])
         .optional()
         .describe(
           "Whose resampler the model was trained behind (default: torch); see docs/volumes.md.",
@@ -92,10 +92,13 @@ type Op = z.output<typeof op>;
 function resamplingFaults(one: Resampling): string[] {
   const { flavour = "torch" } = one;
   const isSpaced = one.spacingMm !== undefined;
+  const isSized = one.sizeVoxels !== undefined;
+  const isArea = flavour === "area";
   const hasOutside = flavour === "torchio" || flavour === "simpleitk";
   const faults: [boolean, string][] = [
-    [isSpaced === (one.sizeVoxels !== undefined), "needs one of spacingMm and sizeVoxels"],
-    [flavour !== "torch" && !isSpaced, `flavour ${flavour} needs spacingMm`],
+    [isSpaced === isSized, "needs one of spacingMm and sizeVoxels"],
+    [isSized && flavour !== "torch" && !isArea, `flavour ${flavour} needs spacingMm`],
+    [isArea && !isSized, "flavour area needs sizeVoxels"],
     [flavour !== "torch" && one.antialias, `flavour ${flavour} has no antialias`],
     [one.sizeRule !== undefined && (flavour === "monai" || !isSpaced), "sizeRule has no effect"],
     [one.stepFrom !== undefined && (flavour !== "torch" || !isSpaced), "stepFrom has no effect"],

@@ -1,5 +1,6 @@
 /** Whatever one part of a manifest says of another: names that lead nowhere, ids that stand twice, files not listed. */
 
+import { calibrationFault } from "./findings.ts";
 import { goldenFaults, isVolumeSpaceOf } from "./proofs.ts";
 import type { Readable } from "./schema.ts";
 import { stageFaults } from "./stages.ts";
@@ -106,7 +107,9 @@ function nameFaults(manifest: Readable, broken: ReadonlySet<string>): Fault[] {
   for (const [id, path] of users)
     if (!lists.has(id) && !broken.has("labels"))
       faults.push([path, `${id} is no label list of this bundle`]);
-  for (const [i, { calibration, labels }] of (manifest.heads ?? []).entries()) {
+  for (const [i, { calibration, labels, activation }] of (manifest.heads ?? []).entries()) {
+    const misfit = calibrationFault(activation, calibration?.kind);
+    if (misfit !== undefined) faults.push([["heads", i, "calibration"], misfit]);
     const count = lists.get(labels)?.items?.length;
     if (calibration === undefined || calibration.kind === "temperature" || count === undefined)
       continue;

@@ -3,7 +3,7 @@
 import type { Stage } from "./graphs.ts";
 import type { Readable } from "./schema.ts";
 import { type Shape, shapesAfter } from "./shapes.ts";
-import type { Fault } from "./values.ts";
+import { type Fault, product } from "./values.ts";
 
 /** Parts of `STAGE.OUTPUT`; the output's own name may have dots. */
 export function partsOf(reference: string): { readonly stage: string; readonly output?: string } {
@@ -113,6 +113,12 @@ function namesOf(
   const given = Object.entries(graphs[stage.graph]!.inputs).filter(
     ([, one]) => one.role !== "grid",
   );
+  for (const [name, { role, shape }] of Object.entries(graphs[stage.graph]!.inputs))
+    if (role === "grid" && product(shape.map((n) => (typeof n === "number" ? n : 1))) !== 3)
+      faults.push([
+        ["graphs", stage.graph, "inputs", name],
+        "an input of role grid holds three values: windows along slices, rows and columns",
+      ]);
   if (given.length !== stage.in.length)
     faults.push([["stages", i, "in"], `the graph ${stage.graph} needs ${given.length} input(s)`]);
   // JavaScript puts such keys first, whatever the file says.

@@ -34,6 +34,21 @@ export function textFaults(
       ["text", "graph"],
       "needs one input of role ids, and at most one of role mask beside",
     ]);
+  for (const [name, { shape, dtype, role }] of Object.entries(graph.inputs)) {
+    const path = ["graphs", text.graph, "inputs", name];
+    if (shape.length !== 2) faults.push([[...path, "shape"], "must be [texts, tokens]"]);
+    const { pad, maxTokens } = text.tokenizer;
+    const fixed = shape[1];
+    if (typeof fixed === "number" && (pad !== "max" || maxTokens !== fixed))
+      faults.push([
+        [...path, "shape"],
+        `has ${fixed} tokens: set text.tokenizer.pad to max and maxTokens to ${fixed}, or make it a symbol`,
+      ]);
+    const isWhole = dtype === "int64" || dtype === "int32";
+    const isMask = role === "mask" && (dtype === "bool" || dtype === "float32");
+    if (!isWhole && !isMask)
+      faults.push([[...path, "dtype"], "must be int64 or int32; of a mask bool or float32 too"]);
+  }
   const rank = text.pool === "none" ? 2 : 3;
   if (output !== undefined && output.shape.length !== rank)
     faults.push([["text", "pool"], `needs an output of ${rank} dimensions`]);

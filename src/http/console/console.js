@@ -86,7 +86,11 @@ async function showVolumes(study, series) {
     `Volumes of ${series.description || "the series"}: ${nameText(study.patientName)}, ${study.studyDescription}, ${dateText(study.studyDate)}`;
   // A series that makes one volume describes it itself.
   const volumes = result.volumes ?? (result.verdict ? [{ ordinal: 1, label: "", ...result }] : []);
-  const boxes = volumes.map(volumeBox);
+  const skipped = result.skippedModels ?? [];
+  const boxes = volumes.map((volume) =>
+    volumeBox({ ...volume, skipped: skipped.filter((one) => one.ordinal === volume.ordinal) }),
+  );
+  for (const run of result.findings ?? []) boxes[run.volume - 1]?.append(findingsBox(run));
   section.querySelector("div").replaceChildren(...boxes);
   if (volumes.length === 0)
     section.querySelector("div").textContent = result.reason ?? result.detail ?? "Not judged yet.";
@@ -94,7 +98,7 @@ async function showVolumes(study, series) {
 }
 
 /** What was found of one volume, in words, and its picture. */
-function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture }) {
+function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture, skipped }) {
   const box = document.createElement("div");
   box.className = "volume";
   const words = document.createElement("div");
@@ -111,10 +115,42 @@ function volumeBox({ ordinal, label, instances, verdict, axisCodes, picture }) {
     addText(words, "p", `tilt ${Number(verdict.tiltDegrees.toFixed(2))} degrees, measured`, "soft");
   const list = document.createElement("ul");
   for (const finding of verdict.findings) addText(list, "li", finding.message);
+  for (const { id, reason } of skipped) addText(list, "li", `${id} made nothing of it: ${reason}`);
   words.append(list);
   box.append(words);
   if (picture) box.append(pictureOf(picture, ordinal));
   return box;
+}
+
+const SHOWN_VALUES = 30;
+
+/** What a model says of a volume, highest value first, or why it says nothing. */
+function findingsBox({ model, withheld, guard, problems, values, notice }) {
+  const box = document.createElement("div");
+  box.className = "words";
+  addText(box, "h3", `Model ${model.id} ${model.version}`);
+  addText(box, "p", notice, "bad");
+  if (withheld) addText(box, "p", `Findings withheld: ${withheld}`, "busy");
+  if (guard) {
+    const distance = guard.distance === null ? "not measured" : Number(guard.distance.toFixed(3));
+    const limit = Number(guard.threshold.toFixed(3));
+    addText(box, "p", `distance from the training data ${distance}, limit ${limit}`, "soft");
+  }
+  const list = document.createElement("ul");
+  const sorted = [...values].sort((a, b) => b.value - a.value);
+  for (const one of sorted.slice(0, SHOWN_VALUES)) addText(list, "li", valueText(one));
+  if (sorted.length > SHOWN_VALUES)
+    addText(list, "li", `${sorted.length - SHOWN_VALUES} lower values not shown`, "soft");
+  for (const problem of problems) addText(list, "li", `Not computed: ${problem}`, "soft");
+  box.append(list);
+  return box;
+}
+
+function valueText({ label, value, isLikelihood, isCalibrated, source, sourceId }) {
+  const from = `${source === "head" ? "head" : "prompts"} ${sourceId}`;
+  const what = isLikelihood ? "likelihood" : "score";
+  const how = isCalibrated ? "calibrated by the author" : "uncalibrated";
+  return `${label.name}: ${what} ${value.toFixed(2)} (${how}, ${from})`;
 }
 
 function pictureOf(path, ordinal) {
@@ -135,13 +171,23 @@ function addText(parent, tag, text, className) {
 }
 
 async function showSimilar(study) {
-  const result = await getJson(
-    `/api/v1/similar?study=${encodeURIComponent(study.studyInstanceUid)}`,
-  );
+  const uid = encodeURIComponent(study.studyInstanceUid);
+  const title = `Like ${nameText(study.patientName)}, ${study.studyDescription}, ${dateText(study.studyDate)}`;
+  showRanked(title, await getJson(`/api/v1/similar?study=${uid}`));
+}
+
+async function searchText(event) {
+  event.preventDefault();
+  const text = find("#text").value.trim();
+  if (text === "") return;
+  const result = await getJson(`/api/v1/search?text=${encodeURIComponent(text)}`);
+  showRanked(`Studies that fit “${text}”`, result);
+}
+
+function showRanked(title, result) {
   const section = find("#similar");
   section.hidden = false;
-  section.querySelector("h2").textContent =
-    `Like ${nameText(study.patientName)}, ${study.studyDescription}, ${dateText(study.studyDate)}`;
+  section.querySelector("h2").textContent = title;
   const body = section.querySelector("tbody");
   body.replaceChildren();
   for (const answer of result.answers ?? []) {
@@ -165,5 +211,6 @@ function lost() {
   find("#health").className = "bad";
 }
 
+find("#search").addEventListener("submit", (event) => void searchText(event).catch(() => lost()));
 void poll();
 setInterval(() => void poll(), 3000);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { buildReports } from "../../../src/report/build-reports.ts";
 import type { ReportInput } from "../../../src/report/input.ts";
+import { findings, likelihood } from "../../unit/report/sample-findings.ts";
 import { sampleInput } from "../../unit/report/sample-input.ts";
 import { errorsOf, missingValidators } from "./sr-validators.ts";
 
@@ -75,6 +76,19 @@ const INPUTS: Readonly<Record<string, ReportInput>> = {
   "no similar patients": sampleInput({ similar: null }),
   "the first patient of a node": sampleInput({
     similar: { compared: 0, scores: [], metric: "cosine similarity" },
+  }),
+  "likelihoods of two models, one that withholds them": sampleInput({
+    findings: [
+      findings({
+        likelihoods: Array.from({ length: 40 }, (_, i) =>
+          likelihood({ name: `label ${i}`, value: i / 40 }),
+        ),
+      }),
+      findings({
+        statement: "This scan is unlike what the model was trained on.",
+        likelihoods: [],
+      }),
+    ],
   }),
   "nothing but the geometry": sampleInput({ similar: null, measurements: [], evidence: [] }),
   "a refused volume": sampleInput({

@@ -9,8 +9,8 @@ import {
   send,
   type TestArchive,
 } from "../../support/archive-under-test.ts";
+import { databaseChildren } from "../../support/children.ts";
 import { ctSeries } from "../../support/ct-series.ts";
-import { databaseChildren } from "../../support/database-children.ts";
 import { losingAnswer } from "../../support/faults.ts";
 import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
 import { waitFor } from "../../support/node-under-test.ts";

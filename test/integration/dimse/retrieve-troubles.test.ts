@@ -5,8 +5,8 @@ import { COMMAND, encodeResponse } from "../../../src/dimse/command-set.ts";
 import type { StoreSink } from "../../../src/dimse/ports.ts";
 import type { Node } from "../../../src/main.ts";
 import { type Authority, authority, type Pair } from "../../support/certificates.ts";
+import { databaseChildren } from "../../support/children.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
-import { databaseChildren } from "../../support/database-children.ts";
 import {
   associatePeer,
   encodeRetrieveRequest,

@@ -192,7 +192,7 @@ for (const engine of ENGINES) {
       const at = { seriesInstanceUid: SERIES, revision: series.revision };
       const volumes = [row(1, "kernel A", [5, 4, 3, 2]), row(2, "kernel B", [6, 7]), nothing];
       const files = await reconstructed(at, volumes, series.state);
-      await embedSeries(stage, at);
+      await embedSeries(stage, at, 1);
       expect((await revisionNow()).state).to.equal("embedded");
       const rows = await embedded();
       expect(rows.map((one) => [one.ordinal, one.revision])).to.deep.equal([
@@ -233,7 +233,7 @@ for (const engine of ENGINES) {
       const series = await revisionNow();
       const at = { seriesInstanceUid: SERIES, revision: series.revision };
       await reconstructed(at, [row(1, "", [1, 2, 3])], series.state);
-      await embedSeries(stage, at);
+      await embedSeries(stage, at, 1);
       const rows = await embedded();
       expect(rows.map((one) => [one.ordinal, one.revision])).to.deep.equal([[1, at.revision]]);
     });
@@ -246,7 +246,7 @@ for (const engine of ENGINES) {
       await reconstructed(at, [row(1, "", [1, 2])], series.state);
       await saveVolumes(database, at, [row(1, "", [1, 2]), row(2, "", [3, 4])], NOW);
       enqueued.length = 0;
-      await embedSeries(stage, at);
+      await embedSeries(stage, at, 1);
       expect([(await revisionNow()).state, ...enqueued]).to.deep.equal(["complete", "reconstruct"]);
     });
   });

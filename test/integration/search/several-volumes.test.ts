@@ -35,7 +35,15 @@ for (const engine of ENGINES) {
       const opened = await openQueryDatabase(engine);
       if (opened === undefined) return this.skip();
       ({ database, close } = opened);
-      const wanted = { modelId, modelVersion: "1", bundleDigest: "d", profile: "p", dimension: 3 };
+      const wanted = {
+        modelId,
+        modelVersion: "1",
+        bundleDigest: "d",
+        profile: "p",
+        space: "s",
+        rank: 0,
+        dimension: 3,
+      };
       space = await database.transaction((tx) => ensureSpace(tx, wanted, NOW));
       for (let study = 1; study <= STUDIES; study++) {
         const values = { Modality: "CT", PatientID: `P${study}` } as const;

@@ -41,7 +41,15 @@ for (const engine of ENGINES) {
       if (opened === undefined) return this.skip();
       ({ database, close } = opened);
       const modelId = config.encoder.models[0]!;
-      const wanted = { modelId, modelVersion: "1", bundleDigest: "d", profile: "p", dimension: 3 };
+      const wanted = {
+        modelId,
+        modelVersion: "1",
+        bundleDigest: "d",
+        profile: "p",
+        space: "s",
+        rank: 0,
+        dimension: 3,
+      };
       const space = await database.transaction((tx) => ensureSpace(tx, wanted, NOW));
       for (const [index, values] of STUDIES.entries()) {
         const study = index + 1;

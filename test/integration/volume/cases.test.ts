@@ -4,9 +4,10 @@ import { expect } from "chai";
 import { bySeries, filesBelow } from "../../../src/cli/volume/dicom-files.ts";
 import { createReconstructor, type Reconstructor } from "../../../src/pipeline/reconstructor.ts";
 import { requireSharedData, SHARED_DATA } from "../../support/shared-data.ts";
+import { CASE_ARGUMENTS } from "./case-arguments.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../../../docs/volumes.md", import.meta.url));
-const HEAD = ["case", "files", "verdict", "findings", "slices, rows, columns", "mm", "tilt"];
+const HEAD = ["case", "files", "verdict", "findings", "slices, rows, columns", "mm", "tilt", "why"];
 
 /** What the command `kindred volume` makes of the files of each case, as the rows of a table. */
 async function rowsOf(reconstructor: Reconstructor): Promise<string[][]> {
@@ -34,6 +35,7 @@ async function rowsOf(reconstructor: Reconstructor): Promise<string[][]> {
           verdict.sizeVoxels?.join(" × ") ?? "–",
           verdict.spacingMm?.map((mm) => mm.toFixed(3)).join(" × ") ?? "–",
           verdict.tiltDegrees?.toFixed(1) ?? "–",
+          CASE_ARGUMENTS[label] ?? "",
         ]);
       }
     }
@@ -54,6 +56,13 @@ describe("the cases of docs/volumes.md", function () {
     reconstructor = createReconstructor();
   });
   after(() => reconstructor?.stop());
+
+  it("are argued, one by one", async () => {
+    const rows = await rowsOf(reconstructor);
+    expect(rows.filter((row) => row.at(-1) === "").map((row) => row[0])).to.deep.equal([]);
+    const labels = new Set(rows.map((row) => row[0]!.split(", volume")[0]!));
+    expect(Object.keys(CASE_ARGUMENTS).filter((label) => !labels.has(label))).to.deep.equal([]);
+  });
 
   it("are what is made of the real series (KINDRED_WRITE_CASES=1 writes the table)", async () => {
     const table = tableOf(await rowsOf(reconstructor));

@@ -17,7 +17,10 @@ const GOOD: Readonly<Record<string, unknown>> = {
   },
   "prompts.json": { items: PROMPTS },
   "guard.json": { mean: [0, 0], whitening: [[1, 0]] },
+  "more.csv": "key,name\nnodule,lung nodule\n",
 };
+
+const written = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
 const HOSTILE: readonly (readonly [string, string, unknown, string])[] = [
   ["weights without bias", "probe.json", { weights: [[1]] }, "bias"],
@@ -72,6 +75,18 @@ const HOSTILE: readonly (readonly [string, string, unknown, string])[] = [
     { mean: [0], whitening: [[1, 0]] },
     "as long as mean",
   ],
+  ["labels without a header", "more.csv", "nodule,lung nodule\n", "must begin with the header"],
+  ["a label list of other columns", "more.csv", "key,name,rank\nx,X,1\n", "must begin with"],
+  ["a label list without labels", "more.csv", "key,name\n", "has no labels"],
+  ["a key twice in a list", "more.csv", "key,name\na,A\na,B\n", "row 3: the key a stands above"],
+  ["a row with too many fields", "more.csv", "key,name\na,A,B\n", "row 2: has 3 fields, not 2"],
+  ["a quote that does not end", "more.csv", 'key,name\na,"A\n', "has a quote"],
+  [
+    "a SNOMED code that is none",
+    "more.csv",
+    "key,name,snomedCode,snomedMeaning\na,A,x,X\n",
+    "snomed.code",
+  ],
   ["an unknown field", "guard.json", { mean: [0], whitening: [[1]], run: "rm" }, "run"],
 ];
 
@@ -82,7 +97,7 @@ describe("data files of a bundle", () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "kindred-data-files-"));
     for (const [name, value] of Object.entries(GOOD))
-      await writeFile(join(folder, name), JSON.stringify(value));
+      await writeFile(join(folder, name), written(value));
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -92,7 +107,7 @@ describe("data files of a bundle", () => {
 
   for (const [title, name, value, words] of HOSTILE)
     it(`are refused with ${title}`, async () => {
-      await writeFile(join(folder, name), JSON.stringify(value));
+      await writeFile(join(folder, name), written(value));
       const faults = await dataFileFaults(folder, manifest);
       expect(faults).to.have.length(1);
       expect(faults[0]).to.include(name).and.include(words);

@@ -3,17 +3,14 @@ import type { Profile } from "../../../src/encoder/manifest.ts";
 import { preprocess, volumeSteps } from "../../../src/encoder/preprocess.ts";
 import { goldenInput } from "../../../src/encoder/vector.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
+import { AXIAL } from "../../support/axial.ts";
 
 const volume: CtVolume = {
   voxelsZyx: Int16Array.of(-1000, -400, 0, 40, 80, 3000),
   sizeVoxels: [1, 2, 3],
   spacingMm: [1, 1, 1],
   originLps: [0, 0, 0],
-  axesZyx: [
-    [0, 0, 1],
-    [0, 1, 0],
-    [1, 0, 0],
-  ],
+  axesZyx: AXIAL,
 };
 
 describe("input of several channels", () => {

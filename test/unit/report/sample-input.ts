@@ -88,6 +88,7 @@ export function sampleInput(changes: Changes = {}): ReportInput {
       { code: "AIR", meaning: "Air-like voxels", value: 41.25, ucum: "%" },
       { code: "BODY", meaning: "Body volume", value: 22_345.678, ucum: "cm3" },
     ],
+    findings: [],
     similar: {
       compared: 1_204,
       scores: [0.96312, 0.94121, 0.93377, 0.9301, 0.92654],

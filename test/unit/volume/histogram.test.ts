@@ -57,6 +57,17 @@ describe("the look of Hounsfield units", () => {
     });
   }
 
+  it("is wrong in a head phantom taken 1024 HU too high, which leaves no air and little bone", () => {
+    const phantom = [
+      [0.18, 60],
+      [0.05, 150],
+      [0.03, 900],
+    ] as const;
+    expect(body(phantom)).to.deep.equal([]);
+    const [first] = body(phantom, (hu) => hu + 1024);
+    expect(first?.message).to.match(/no air/);
+  });
+
   // Of a head taken 1024 HU too low, the brain looks like air and the bone like fat: only a chest shows that.
   const wrong: readonly [string, (hu: number) => number][] = [
     ["shifted by a missing intercept", (hu) => hu + 1024],

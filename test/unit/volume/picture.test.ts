@@ -1,14 +1,37 @@
 import { inflateSync } from "node:zlib";
 import { expect } from "chai";
 import fc from "fast-check";
-import {
-  evenVolume,
-  midPlanes,
-  pictureSpacingMm,
-  projections,
-} from "../../../src/volume/picture.ts";
+import { drawViews, pictureSpacingMm, pictureSteps } from "../../../src/volume/picture.ts";
 import { encodePng } from "../../../src/volume/png.ts";
+import { applySteps } from "../../../src/volume/steps.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
+import { AXIAL } from "../../support/axial.ts";
+import { viewsOf } from "../../support/body-views.ts";
+
+/** 1 mm voxels of -1000 to 999 HU; `order` names the axes x, y, z. */
+function noisyVolume(
+  order: string,
+  flips: readonly boolean[],
+  size: readonly [number, number, number],
+  seed: number,
+): CtVolume {
+  const directions = { L: [1, 0, 0], P: [0, 1, 0], S: [0, 0, 1] } as const;
+  const axes = [...order].map((code, i) =>
+    directions[code as "L"].map((part) => (flips[i] ? -part : part)),
+  );
+  let state = seed >>> 0;
+  const voxelsZyx = Int16Array.from({ length: size[0] * size[1] * size[2] }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return ((state >>> 8) % 2000) - 1000;
+  });
+  return {
+    voxelsZyx,
+    sizeVoxels: size,
+    spacingMm: [1, 1, 1],
+    originLps: [3, -4, 5],
+    axesZyx: axes.reverse() as unknown as CtVolume["axesZyx"],
+  };
+}
 
 const WINDOW = { centerHu: 0, widthHu: 400 };
 
@@ -27,7 +50,8 @@ describe("pictures of a volume", () => {
         [-1, 0, 0],
       ],
     };
-    const { axial, coronal, sagittal } = midPlanes(evenVolume(volume, 1), WINDOW);
+    const { sizeVoxels, planes } = viewsOf(volume);
+    const { axial, coronal, sagittal } = drawViews(sizeVoxels, planes, WINDOW);
     expect([axial.width, axial.height]).to.deep.equal([4, 4]);
     for (const picture of [coronal, sagittal]) {
       expect([picture.width, picture.height]).to.deep.equal([4, 6]);
@@ -45,17 +69,14 @@ describe("pictures of a volume", () => {
       sizeVoxels: [3, 5, 7],
       spacingMm: [1, 1, 1],
       originLps: [0, 0, 0],
-      axesZyx: [
-        [0, 0, 1],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
+      axesZyx: AXIAL,
     };
     const bright = (image: { width: number; pixels: Uint8Array }) => {
       const at = [...image.pixels.keys()].filter((i) => image.pixels[i]! > 0);
       return at.map((i) => [Math.floor(i / image.width), i % image.width]);
     };
-    const { axial, coronal, sagittal } = projections(volume, WINDOW);
+    const views = viewsOf(volume);
+    const { axial, coronal, sagittal } = drawViews(views.sizeVoxels, views.projections, WINDOW);
     expect(bright(axial)).to.deep.equal([[y, x]]);
     expect(bright(coronal), "head up").to.deep.equal([[2 - z, x]]);
     expect(bright(sagittal)).to.deep.equal([[2 - z, y]]);
@@ -76,10 +97,51 @@ describe("pictures of a volume", () => {
             spacingMm: [gapMm, pixelMm, pixelMm],
           });
           expect(mm).to.be.at.least(1);
-          expect(Math.round((slices * gapMm) / mm)).to.be.at.most(450);
+          expect(Math.round((slices * gapMm) / mm)).to.be.at.most(600);
           expect(Math.round((side * pixelMm) / mm)).to.be.at.most(220);
         },
       ),
+    );
+  });
+
+  it("show the middle and the brightest of the volume that the steps make, whatever axes it is stored in", () => {
+    const axes = ["L", "P", "S"].flatMap((first) =>
+      ["L", "P", "S"].flatMap((second) => ["L", "P", "S"].map((third) => first + second + third)),
+    );
+    const orders = axes.filter((codes) => new Set(codes).size === 3);
+    const side = fc.integer({ min: 2, max: 7 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...orders),
+        fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()),
+        fc.tuple(side, side, side),
+        fc.integer(),
+        (order, flips, size, seed) => {
+          const volume = noisyVolume(order, flips, size, seed);
+          const even = applySteps(volume, pictureSteps(volume));
+          const { sizeVoxels, planes, projections } = viewsOf(volume);
+          expect(sizeVoxels).to.deep.equal(even.sizeVoxels);
+          const [depth, rows, columns] = sizeVoxels;
+          const at = (z: number, y: number, x: number) =>
+            even.voxelsZyx[(z * rows + y) * columns + x]!;
+          const most = (count: number, of: (i: number) => number) =>
+            Math.max(...Array.from({ length: count }, (_, i) => of(i)));
+          for (let z = 0; z < depth; z++)
+            for (let y = 0; y < rows; y++)
+              for (let x = 0; x < columns; x++) {
+                expect(planes.axial(y, x)).to.be.closeTo(at(depth >> 1, y, x), 0.05);
+                expect(planes.coronal(z, x)).to.be.closeTo(at(z, rows >> 1, x), 0.05);
+                expect(planes.sagittal(z, y)).to.be.closeTo(at(z, y, columns >> 1), 0.05);
+                const brightest = [
+                  [projections.axial(y, x), most(depth, (i) => at(i, y, x))],
+                  [projections.coronal(z, x), most(rows, (i) => at(z, i, x))],
+                  [projections.sagittal(z, y), most(columns, (i) => at(z, y, i))],
+                ] as const;
+                for (const [shown, wanted] of brightest) expect(shown).to.be.closeTo(wanted, 0.05);
+              }
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 

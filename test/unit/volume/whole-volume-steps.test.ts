@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { planReduction } from "../../../src/volume/reduction-plan.ts";
 import { applySteps, type VolumeStep } from "../../../src/volume/steps.ts";
 import type { CtVolume } from "../../../src/volume/types.ts";
+import { AXIAL } from "../../support/axial.ts";
 
 const volumes = fc
   .record({
@@ -21,11 +22,7 @@ const volumes = fc
       sizeVoxels: size,
       spacingMm: [3, 2, 1],
       originLps: [10, 20, 30],
-      axesZyx: [
-        [0, 0, 1],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
+      axesZyx: AXIAL,
     };
   });
 
@@ -50,11 +47,7 @@ describe("steps that need the whole volume", () => {
       sizeVoxels: [1, 1, 2],
       spacingMm: [1, 1, 1],
       originLps: [0, 0, 0],
-      axesZyx: [
-        [0, 0, 1],
-        [0, 1, 0],
-        [1, 0, 0],
-      ],
+      axesZyx: AXIAL,
     };
     const { voxelsZyx } = applySteps(volume, [{ op: "zscore", epsilon: 2 }]);
     expect([...voxelsZyx]).to.deep.equal([-0.5, 0.5]);
@@ -91,11 +84,7 @@ describe("steps that need the whole volume", () => {
         sizeVoxels: [2, 4, 5],
         spacingMm: [1, 1, 1],
         originLps: [0, 0, 0],
-        axesZyx: [
-          [0, 0, 1],
-          [0, 1, 0],
-          [1, 0, 0],
-        ],
+        axesZyx: AXIAL,
         placements: [0, 1].map((z) => ({ z, row: 0, column: 0 })),
       } as const;
       const resample = { op: "resample", sizeVoxels: [2, 2, 2], antialias: true } as const;
