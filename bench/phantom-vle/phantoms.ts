@@ -5,7 +5,8 @@
  *     node bench/phantom-vle/phantoms.ts --out FOLDER --split train|val|test --from 0 --count 100 [--coarse]
  *
  * Writes `<split>[-coarse]-<from>.i16`: one tensor after the other, `[slices][rows][columns]`, little-endian 16-bit whole
- * numbers, thousandths of the model's unit, and `.jsonl` beside it: one line a phantom, in the same order.
+ * numbers, thousandths of the model's unit; `.u16`, what each cell holds (label-bits.ts); and `.jsonl`, one line a phantom,
+ * in the same order.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
@@ -14,6 +15,7 @@ import { finished } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { preprocess } from "../../src/encoder/preprocess.ts";
 import { phantomVolume } from "../../src/phantom/phantom-volume.ts";
+import { labelBits } from "./label-bits.ts";
 import { phantomRecord } from "./record.ts";
 import { PROFILE } from "./steps.ts";
 import { coarse, SPLIT_SEEDS, type Split, trainingStudy } from "./training-population.ts";
@@ -38,6 +40,7 @@ await mkdir(out, { recursive: true });
 const name = join(out, `${split}${values.coarse ? "-coarse" : ""}-${from}`);
 const tensors = createWriteStream(`${name}.i16.partial`);
 const lines = createWriteStream(`${name}.jsonl`);
+const cells = createWriteStream(`${name}.u16`);
 const started = performance.now();
 for (let index = from; index < from + count; index++) {
   const study = trainingStudy(split as Split, index);
@@ -46,13 +49,13 @@ for (let index = from; index < from + count; index++) {
   const whole = Int16Array.from(tensor, (value) => Math.round(value * 1000));
   if (!tensors.write(new Uint8Array(whole.buffer)))
     await new Promise<void>((resolve) => tensors.once("drain", resolve));
+  cells.write(new Uint8Array(labelBits(volume).buffer));
   lines.write(`${JSON.stringify(phantomRecord(study))}\n`);
   if ((index - from + 1) % 50 === 0) {
     const seconds = (performance.now() - started) / 1000;
     console.log(`${split}: ${index - from + 1} of ${count}, ${seconds.toFixed(0)} s`);
   }
 }
-tensors.end();
-lines.end();
-await Promise.all([finished(tensors), finished(lines)]);
+for (const stream of [tensors, cells, lines]) stream.end();
+await Promise.all([tensors, cells, lines].map((stream) => finished(stream)));
 await rename(`${name}.i16.partial`, `${name}.i16`);
