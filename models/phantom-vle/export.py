@@ -93,8 +93,7 @@ def vectors_of(pair, phantoms, indices):
     """Unit vectors and guard features, by torch in float32."""
     found = []
     for at in range(0, len(indices), 8):
-        seen, features = pair.image.body(phantoms.batch(indices[at : at + 8]).float())
-        found.append((pair.image.head(seen).numpy(), features.numpy()))
+        found.append([one.numpy() for one in pair.image.of_cells(phantoms.batch(indices[at : at + 8]).float())])
     return unit(np.concatenate([e for e, _ in found])), np.concatenate([f for _, f in found])
 
 
@@ -102,10 +101,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
     parser.add_argument("--trained", required=True)
-    parser.add_argument("--probe-phantoms", type=int, default=800)
+    parser.add_argument("--probe-phantoms", type=int, default=1600)
     wanted = parser.parse_args()
     folder = pathlib.Path(wanted.trained)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     pair, tokenizer = trained(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
     shutil.copy(folder / "tokenizer.json", HERE / "tokenizer.json")
     shutil.copy(folder / "train-log.json", HERE / "train-log.json")
@@ -141,7 +140,7 @@ def main():
         facts[name] = scale_and_threshold(np.array(margins), np.array(truths, float))
 
     # The guard: phantoms of both grids are its world. Its limit leaves out no phantom of val but is no wider than that.
-    mean, whitening = mahalanobis(np.concatenate([tf[::2], vf[::2]]))
+    mean, whitening = mahalanobis(np.concatenate([tf, vf[::2]]))
     far = distances(vf[1::2], mean, whitening)
     facts["guardThreshold"] = round(float(far.max() * 1.15), 2)
     facts["guardVal"] = {"median": round(float(np.median(far)), 2), "max": round(float(far.max()), 2)}

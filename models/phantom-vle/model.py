@@ -1,4 +1,4 @@
-"""The two towers. Image: windows, a small 3D CNN over two scales, attention pooling by learned queries; text: a transformer."""
+"""The two towers. Image: windows, a small 3D CNN that tells what lies in each cell, pooling of evidence; text: a transformer."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -6,15 +6,23 @@ import torch.nn.functional as F
 DIM = 192
 TOKENS_MAX = 160
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
-# HU / 1000 at which each channel begins and ends: lung, soft tissue, narrow soft tissue, bone and contrast.
-WINDOWS = [(-1.0, -0.4), (-0.16, 0.24), (-0.01, 0.1), (0.1, 1.2)]
+# HU / 1000 at which each channel begins and ends: lung, holes in the lung, soft tissue, narrow soft tissue, bone and contrast.
+WINDOWS = [(-1.0, -0.4), (-1.0, -0.85), (-0.16, 0.24), (-0.01, 0.1), (0.1, 1.2)]
 # Windows of which the brightest voxel is kept beside the mean: small nodules and vessels, small plaques.
-PEAKS = [0, 3]
+PEAKS = [0, 4]
+CHANNELS = len(WINDOWS) + len(PEAKS)
+# What each cell is told to hold, bit by bit as bench/phantom-vle/label-bits.ts writes it; findings first.
+BITS = ["lung-nodule", "pleural-effusion", "consolidation", "emphysema", "arterial-wall-calcification", "liver-lesion", "renal-cyst",
+        "rib-fracture", "intracranial-hemorrhage", "heart", "ventricle", "right lung", "left lung", "liver", "right kidney", "left kidney"]
+FINDING_BITS = 9
+WIDTH = 48
+# Organs that tell where in the body a cell is: the frames of coordinates.
+FRAMES = [["right lung", "left lung"], ["liver"]]
 
 
 def front(volume):
     """
-    [batch, 1, 96, 80, 104] in thousands of HU → [batch, 6, 48, 40, 52] in −1 to 1: means, then peaks, of cells of 2³ voxels.
+    [batch, 1, 96, 80, 104] in thousands of HU → [batch, 7, 48, 40, 52] in −1 to 1: means, then peaks, of cells of 2³ voxels.
     Nothing here is learned, so that training computes it once a phantom.
     """
     channels = [(volume.clamp(low, high) - low) * (2 / (high - low)) - 1 for low, high in WINDOWS]
@@ -36,51 +44,100 @@ class Residual(nn.Module):
         return F.relu(x + self.two(F.relu(self.one(x))))
 
 
-class ImageTower(nn.Module):
-    """[batch, 1, 96, 80, 104] in thousands of HU → embedding [batch, DIM], features [batch, 2 × 48] of the first layers."""
+class Backbone(nn.Module):
+    """Cells as front gives them, any number of them that 4 divides → features and logits of BITS for each cell of 4³ voxels."""
 
-    def __init__(self, widths=(48, 96, 128), queries=24):
+    def __init__(self, widths=(WIDTH, 96)):
         super().__init__()
-        a, b, c = widths
-        self.stem = conv(len(WINDOWS) + len(PEAKS), a, 4, 2, 1)
-        self.stage1 = conv(a, a, 3, 1, 1)
+        a, b = widths
+        self.stem, self.stage1 = conv(CHANNELS, a, 4, 2, 1), Residual(a)
         self.down2, self.stage2 = conv(a, b, 3, 2, 1), Residual(b)
-        self.down3, self.stage3 = conv(b, c, 3, 2, 1), Residual(c)
-        self.place3 = nn.Parameter(torch.randn(1, 6 * 5 * 7, c) * 0.02)
-        self.mix = nn.ModuleList(TransformerLayer(c, 4, 256) for _ in range(2))
-        self.side2 = nn.Conv3d(b, c, 1)
-        self.place2 = nn.Parameter(torch.randn(1, 12 * 10 * 13, c) * 0.02)
-        self.joined = nn.LayerNorm(c)
-        self.queries = nn.Parameter(torch.randn(4, queries, c // 4) * 0.2)
-        self.keys, self.values = nn.Linear(c, c), nn.Linear(c, c)
-        self.narrow, self.narrow_blocks = nn.Linear(c, 32), nn.Linear(c, 24)
-        self.seen = queries * 32 + 18 * 24
-        self.head = nn.Sequential(nn.LayerNorm(self.seen), nn.Linear(self.seen, 256), nn.GELU(), nn.Linear(256, DIM))
+        self.up, self.joined = nn.Conv3d(b, a, 1), conv(a, a, 3, 1, 1)
+        self.told = nn.Conv3d(a, len(BITS), 1)
+
+    def forward(self, cells):
+        """[batch, 7, z, y, x] → [batch, 48, z/2, y/2, x/2], [batch, 16, z/2, y/2, x/2], first layer like the first"""
+        first = F.relu(self.stem(cells))
+        x = self.stage1(first)
+        wide = self.up(self.stage2(F.relu(self.down2(x))))
+        x = F.relu(x + F.interpolate(wide, scale_factor=2.0, mode="nearest"))
+        x = F.relu(x + self.joined(x))
+        return x, self.told(x), first
+
+
+def summed(x):
+    """[batch, cells, maps] → [batch, 2 × maps]: the sum of evidence and its extent."""
+    top = x.amax(1, keepdim=True)
+    total = top[:, 0] + (x - top).exp().sum(1).log()
+    return torch.cat([total * 0.3, (x.sigmoid().mean(1) + 1e-5).log() * 0.3 + 2], 1)
+
+
+def gathered(x, logits):
+    """
+    What the backbone says of cells → the strongest of every 2³ cells [batch, 1560, 48 + 16] and sums of the logits over all cells
+    [batch, 32]. Nothing is learned here either.
+    """
+    return as_cells(F.max_pool3d(torch.cat([x, logits], 1), 2)), summed(as_cells(logits))
+
+
+class Pool(nn.Module):
+    """What is seen of the whole volume: evidence for things with a place, each summed over the body, beside the sums over all cells."""
+
+    def __init__(self, hidden=96, maps=128):
+        super().__init__()
+        self.narrow = nn.Linear(WIDTH + len(BITS) + 3 + 3 * len(FRAMES), hidden)
+        self.maps = nn.Linear(hidden, maps)
+        self.seen = 2 * maps + 2 * len(BITS)
+        # A heart a fifth larger changes its sum by little: each value is measured by its own spread over the phantoms.
+        self.spread = nn.BatchNorm1d(self.seen, momentum=0.03)
+        at = torch.stack(torch.meshgrid(*(torch.arange(n) - (n - 1) / 2 for n in (12, 10, 13)), indexing="ij"), -1) / 4
+        self.register_buffer("at", at.reshape(1, -1, 3), persistent=False)
+
+    def places(self, logits):
+        """[batch, cells, 3 + 3 × frames]: place of each cell in the field and in the frame of each organ."""
+        out = [self.at.expand(logits.shape[0], -1, -1)]
+        for names in FRAMES:
+            weight = sum(logits[..., BITS.index(name)].sigmoid() for name in names).unsqueeze(-1)
+            total = weight.sum(1, keepdim=True) + 1
+            middle = (weight * self.at).sum(1, keepdim=True) / total
+            off = self.at - middle
+            spread = ((weight * off * off).sum(1, keepdim=True) / total + 0.05).sqrt()
+            out.append((off / spread).clamp(-4, 4))
+        return torch.cat(out, -1)
+
+    def forward(self, cells, sums):
+        """As gathered gives them → [batch, seen]"""
+        logits = cells[..., WIDTH:]
+        x = torch.cat([cells[..., :WIDTH], torch.tanh(logits / 6) * 2, self.places(logits)], -1)
+        return self.spread(torch.cat([summed(self.maps(F.gelu(self.narrow(x))).float()), sums], 1))
+
+
+class ImageTower(nn.Module):
+    """[batch, 1, 96, 80, 104] in thousands of HU → embedding [batch, DIM], features [batch, 4 × 48] of its first and last cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.pool = Backbone(), Pool()
+        self.head = nn.Sequential(nn.Linear(self.pool.seen, 384), nn.GELU(), nn.Linear(384, DIM))
 
     def forward(self, volume):
-        seen, features = self.body(front(volume))
-        return self.head(seen), features
+        return self.of_cells(front(volume))
 
-    def body(self, cells):
-        """`cells` as front gives them → what is seen [batch, seen], of which head makes the embedding, and the features."""
-        x = F.relu(self.stem(cells))
-        flat = x.detach().flatten(2).float()
-        features = None if self.training else torch.cat([flat.mean(2), (flat - flat.mean(2, keepdim=True)).square().mean(2).add(1e-8).sqrt()], 1)
-        x2 = self.stage2(F.relu(self.down2(F.relu(self.stage1(x)))))
-        x3 = self.stage3(F.relu(self.down3(x2)))
-        n, c = x3.shape[:2]
-        tokens = x3.flatten(2).transpose(1, 2) + self.place3
-        for layer in self.mix:
-            tokens = layer(tokens, None)
-        wide = tokens.transpose(1, 2).reshape(n, c, 6, 1, 5, 1, 7, 1).expand(n, c, 6, 2, 5, 2, 7, 2).reshape(n, c, 12, 10, 14)
-        fine = self.side2(x2) + wide[..., :13]
-        blocks = F.max_pool3d(F.relu(fine), (4, 5, 5), (4, 5, 4)).flatten(2).transpose(1, 2)
-        fine = self.joined(fine.flatten(2).transpose(1, 2) + self.place2)
-        k = self.keys(fine).reshape(n, -1, 4, c // 4).permute(0, 2, 3, 1)
-        v = self.values(fine).reshape(n, -1, 4, c // 4).permute(0, 2, 1, 3)
-        weights = (self.queries.unsqueeze(0) @ k * (c // 4) ** -0.5).softmax(-1)
-        pooled = (weights @ v).permute(0, 2, 1, 3).reshape(n, -1, c)
-        return torch.cat([self.narrow(pooled).flatten(1), self.narrow_blocks(blocks).flatten(1)], 1), features
+    def of_cells(self, cells):
+        x, logits, first = self.backbone(cells)
+        features = torch.cat([one for layer in (first, x) for one in spread_of(layer)], 1)
+        return self.head(self.pool(*gathered(x, logits))), features
+
+
+def spread_of(layer):
+    """Mean and standard deviation of each channel: what the guard measures."""
+    flat = layer.flatten(2)
+    mean = flat.mean(2)
+    return mean, (flat - mean.unsqueeze(2)).square().mean(2).add(1e-8).sqrt()
+
+
+def as_cells(x):
+    return x.flatten(2).transpose(1, 2)
 
 
 class TransformerLayer(nn.Module):
@@ -96,9 +153,7 @@ class TransformerLayer(nn.Module):
         """`bias` [batch, 1, 1, tokens] is added to the scores: −1e4 where there is padding."""
         n, t, w = x.shape
         q, k, v = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
-        scores = q @ k.transpose(-2, -1) * (w // self.heads) ** -0.5
-        if bias is not None:
-            scores = scores + bias
+        scores = q @ k.transpose(-2, -1) * (w // self.heads) ** -0.5 + bias.to(q.dtype)
         mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(n, t, w)
         x = x + self.drop(self.out(mixed))
         return x + self.drop(self.mlp(self.norm2(x)))
@@ -144,7 +199,7 @@ class Pair(nn.Module):
         self.statement_scale = nn.Parameter(torch.tensor(2.3))
         self.statement_bias = nn.Parameter(torch.tensor(-2.0))
         self.pair_scale = nn.Parameter(torch.tensor(2.3))
-        self.attributes = nn.Sequential(nn.LayerNorm(self.image.seen), nn.Linear(self.image.seen, attributes))
+        self.attributes = nn.Linear(self.image.pool.seen, attributes)
         self.to_token = nn.Linear(DIM, self.text.words.embedding_dim)
         self.words_bias = nn.Parameter(torch.zeros(vocabulary))
 

@@ -1,124 +1,88 @@
-"""Trains phantom-vle on painted phantoms, in two stages, everything from the ground truth of the phantoms.
+"""Trains phantom-vle on painted phantoms, in three stages, everything from the ground truth of the phantoms.
 
-    python train.py --data FOLDER --out FOLDER [--minutes 18 6]
+    python train.py --data FOLDER --out FOLDER [--steps 4000 700 900]
 
-1. Pictures: the image tower learns to tell the attributes of a phantom (texts.TOLD): findings, their side, lobe and size.
-2. Towers: what it sees stands still (computed once a phantom, in several positions); its head and the text tower learn
+1. Cells: the backbone of the image tower learns what lies where (dense.py).
+2. Pictures: its pooling learns to tell the attributes of a phantom (texts.TOLD): findings, their side, lobe and size.
+3. Towers: what it sees stands still (computed once a phantom, in several positions); its head and the text tower learn
    - reports: a picture finds its report among those of the batch, and beside its own with one thing made wrong;
    - statements: a matrix of pictures × short sentences, each true or false of each picture (sigmoid), and sentence against
      opposite sentence (softmax of the pair);
    - captions: masked words of the report, told from the other words and the picture.
-Each stage ends when its minutes are over; the learning rate falls to nothing by then.
+One thread: on a machine that others use too, two wait for each other and are slower.
 """
 import argparse
 import json
 import pathlib
-import time
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 import texts
+from clock import Clock, optimizer_of, step
 from data import Cells
+from dense import maps_of, train_backbone
 from evaluation import LABELS, auroc, summary, unit
 from model import Pair
 from words import encode, load_or_train
 
 SEED = 20261126
-BATCH, TOWER_BATCH, STATEMENTS, POSITIONS = 32, 128, 160, 2
+BATCH, TOWER_BATCH, STATEMENTS, POSITIONS = 32, 64, 128, 3
 
 
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--minutes", type=float, nargs=2, default=[18, 6])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, nargs=3, default=[4000, 700, 900])
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
-def optimizer_of(parameters):
-    heavy, plain = [p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2]
-    return torch.optim.AdamW([{"params": heavy, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}])
-
-
-class Clock:
-    """How much of the planned minutes is over, and the learning rate that belongs to it."""
-
-    def __init__(self, minutes, peak):
-        self.started, self.cpu, self.seconds, self.peak, self.steps = time.time(), time.process_time(), minutes * 60, peak, 0
-
-    def rate(self, optimizer):
-        for group in optimizer.param_groups:
-            group["lr"] = self.peak * min(1, (self.steps + 1) / 30) * 0.5 * (1 + np.cos(np.pi * min(1, self.part()))) + 1e-6
-        self.steps += 1
-
-    def part(self):
-        return (time.time() - self.started) / self.seconds
-
-    def told(self):
-        return {"steps": self.steps, "minutes": round((time.time() - self.started) / 60, 1),
-                "cpuMinutes": round((time.process_time() - self.cpu) / 60, 1)}
-
-
-def step(loss, optimizer, parameters):
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(parameters, 2.0)
-    optimizer.step()
-
-
-def shaken(phantoms, indices, rng):
-    """Another place in the field and a little noise: what a scan range, a table height and a tube change."""
-    cells = phantoms.batch(indices, rng.integers(-1, 2, (len(indices), 3))).to(torch.bfloat16)
-    cells += torch.randn(cells.shape, dtype=torch.bfloat16) * float(rng.uniform(0, 0.04))
-    return cells.contiguous(memory_format=torch.channels_last_3d)
-
-
-def seen_of(pair, cells):
-    with torch.autocast("cpu", torch.bfloat16):
-        return pair.image.body(cells)[0].float()
-
-
-def train_pictures(pair, train, val, minutes, log):
-    parameters = [*pair.image.parameters(), *pair.attributes.parameters()]
-    optimizer, clock, order, sums = optimizer_of(parameters), Clock(minutes, 2e-3), [], []
+def train_pictures(pair, train, val, steps, log):
+    """What lies in the cells is known by now; here the pooling learns to tell the attributes of a volume from it."""
+    pool, rng = pair.image.pool, np.random.default_rng(SEED)
+    cells, sums_of = all_maps(pair, train, rng)
+    parameters = [*pool.parameters(), *pair.attributes.parameters()]
+    optimizer, clock, order, sums = optimizer_of(parameters), Clock(steps, 2e-3), [], []
     told = torch.tensor([texts.told(r) for r in train.records])
-    shuffle = np.random.default_rng(SEED)
-    while clock.part() < 1:
+    val_maps = all_maps(pair, val)
+    heads = [i for i, r in enumerate(train.records) if r["region"] == "head"]
+    while not clock.over():
         if len(order) < BATCH:
-            order = list(shuffle.permutation(len(train)))
+            # Heads are few, and nothing is learned of them from trunks: they come twice.
+            order = list(rng.permutation([*range(len(train)), *heads]))
         indices, order = order[:BATCH], order[BATCH:]
-        pair.train()
+        pool.train()
         clock.rate(optimizer)
-        logits = pair.attributes(seen_of(pair, shaken(train, indices, np.random.default_rng([SEED, clock.steps]))))
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = pool(cells[indices], sums_of[indices])
+        guessed = pair.attributes(seen)
         true, can = told[indices].unbind(1)
-        loss = (F.binary_cross_entropy_with_logits(logits, true, reduction="none") * can).sum() / can.sum()
+        loss = (F.binary_cross_entropy_with_logits(guessed, true, reduction="none") * can).sum() / can.sum()
         step(loss, optimizer, parameters)
         sums.append(loss.item())
-        if clock.steps % 75 == 0 or clock.part() >= 1:
-            one = {"loss": round(float(np.mean(sums[-75:])), 4), **clock.told(), "val": told_figures(pair, val)}
+        if clock.steps % 100 == 0 or clock.over():
+            one = {"loss": round(float(np.mean(sums[-100:])), 4), **clock.told(), "val": told_figures(pair, val, val_maps)}
             log["pictures"].append(one)
             print(json.dumps(one), flush=True)
-        elif clock.steps % 15 == 0:
-            print(clock.steps, clock.told(), round(float(np.mean(sums[-15:])), 4), flush=True)
 
 
-def all_seen(pair, phantoms, rng=None):
+def all_maps(pair, phantoms, rng=None):
+    parts = [maps_of(pair.image.backbone, phantoms, part, rng) for part in np.array_split(np.arange(len(phantoms)), -(-len(phantoms) // 16))]
+    return [torch.cat(one) for one in zip(*parts)]
+
+
+def pooled(pair, cells, sums):
     pair.eval()
-    found = []
     with torch.no_grad():
-        for at in range(0, len(phantoms), 16):
-            indices = range(at, min(at + 16, len(phantoms)))
-            cells = phantoms.batch(indices).to(torch.bfloat16) if rng is None else shaken(phantoms, indices, rng)
-            found.append(seen_of(pair, cells))
-    return torch.cat(found)
+        return torch.cat([pair.image.pool(f.float(), g) for f, g in zip(cells.split(16), sums.split(16))])
 
 
-def told_figures(pair, val):
+def told_figures(pair, val, maps):
     """AUROC of each finding, by the attributes' own layer."""
-    seen = all_seen(pair, val)
+    seen = pooled(pair, *maps)
     with torch.no_grad():
         logits = pair.attributes(seen).numpy()
     true, can = np.array([texts.told(r) for r in val.records]).transpose(1, 0, 2)
@@ -128,14 +92,19 @@ def told_figures(pair, val):
 
 
 def text_vectors(pair, ids, mask):
-    with torch.autocast("cpu", torch.bfloat16):
-        vectors = pair.text(ids, mask)
-    return F.normalize(vectors.float(), dim=-1)
+    """Unit vectors; short texts go through without the padding of long ones."""
+    order = mask.sum(1).argsort()
+    vectors = []
+    for part in order.tensor_split(3):
+        length = int(mask[part].sum(1).max())
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors.append(pair.text(ids[part, :length], mask[part, :length]).float())
+    return F.normalize(torch.cat(vectors)[order.argsort()], dim=-1)
 
 
 def report_loss(pair, pictures, records, tokenizer, rng):
     own = [r["report"] if rng.random() < 0.5 else texts.varied_report(r, rng) for r in records]
-    wrong = [texts.varied_report(texts.perturbed(r, rng), rng) for r in records[: len(records) // 2]]
+    wrong = [texts.varied_report(texts.perturbed(r, rng), rng) for r in records[: len(records) // 4]]
     ids, mask = encode(tokenizer, own + wrong)
     vectors = text_vectors(pair, ids, mask)
     logits = pictures @ vectors.T * pair.report_scale.exp().clamp(max=60)
@@ -162,15 +131,16 @@ def statement_loss(pair, pictures, records, tokenizer, rng):
     return matrix, F.binary_cross_entropy_with_logits(margin, true[:, :STATEMENTS])
 
 
-def train_towers(pair, tokenizer, train, val, minutes, log):
+def train_towers(pair, tokenizer, train, val, steps, log):
     parameters = [*pair.image.head.parameters(), *pair.text.parameters(), *pair.to_token.parameters(), pair.words_bias,
                   pair.report_scale, pair.statement_scale, pair.statement_bias, pair.pair_scale]
     noise = np.random.default_rng(SEED)
-    positions = torch.stack([all_seen(pair, train, None if i == 0 else noise) for i in range(POSITIONS)])
-    val_seen = all_seen(pair, val)
-    optimizer, clock, sums = optimizer_of(parameters), Clock(minutes, 2e-3), []
-    while clock.part() < 1:
-        pair.train()
+    positions = torch.stack([pooled(pair, *all_maps(pair, train, noise)) for _ in range(POSITIONS)])
+    val_seen = pooled(pair, *all_maps(pair, val))
+    optimizer, clock, sums = optimizer_of(parameters), Clock(steps, 2e-3), []
+    while not clock.over():
+        pair.text.train()
+        pair.image.head.train()
         clock.rate(optimizer)
         rng, draw = texts.stream(SEED, "texts", clock.steps), np.random.default_rng([SEED, clock.steps])
         indices = draw.choice(len(train), TOWER_BATCH, replace=False)
@@ -179,12 +149,12 @@ def train_towers(pair, tokenizer, train, val, minutes, log):
         pictures = F.normalize(pair.image.head(F.dropout(seen, 0.05)), dim=-1)
         reports, ids, mask = report_loss(pair, pictures, records, tokenizer, rng)
         matrix, opposite = statement_loss(pair, pictures, records, tokenizer, rng)
-        some = slice(0, 32)
+        some = slice(0, 16)
         with torch.autocast("cpu", torch.bfloat16):
             caption = pair.caption_loss(pictures[some] * 4, ids[some], mask[some], torch.Generator().manual_seed(SEED + clock.steps))
         step(reports + 4 * matrix + 2 * opposite + 0.5 * caption, optimizer, parameters)
         sums.append([reports.item(), matrix.item(), opposite.item(), caption.item()])
-        if clock.steps % 60 == 0 or clock.part() >= 1:
+        if clock.steps % 60 == 0 or clock.over():
             pair.eval()
             with torch.no_grad():
                 vectors = unit(pair.image.head(val_seen).numpy())
@@ -209,17 +179,24 @@ def main():
     pair.image.to(memory_format=torch.channels_last_3d)
     log = {"seed": SEED, "torch": torch.__version__, "train": len(train), "val": len(val), "attributes": len(texts.TOLD),
            "parameters": {name: sum(p.numel() for p in getattr(pair, name).parameters()) for name in ("image", "text")},
-           "pictures": [], "towers": []}
+           "cells": [], "pictures": [], "towers": []}
     print(json.dumps(log), flush=True)
 
     def keep():
         torch.save({"state": pair.state_dict(), "vocabulary": tokenizer.get_vocab_size()}, out / "pair.pt")
         (out / "train-log.json").write_text(json.dumps(log, indent=1) + "\n")
 
-    train_pictures(pair, train, val, wanted.minutes[0], log)
-    keep()
-    train_towers(pair, tokenizer, train, val, wanted.minutes[1], log)
-    keep()
+    # A stage that was done already is not done again.
+    stages = [("cells", lambda: train_backbone(pair.image.backbone, train, val, wanted.steps[0], log)),
+              ("pictures", lambda: train_pictures(pair, train, val, wanted.steps[1], log)),
+              ("towers", lambda: train_towers(pair, tokenizer, train, val, wanted.steps[2], log))]
+    if (out / "pair.pt").exists():
+        pair.load_state_dict(torch.load(out / "pair.pt", weights_only=True)["state"])
+        log = json.loads((out / "train-log.json").read_text())
+    for name, stage in stages:
+        if not log[name]:
+            stage()
+            keep()
 
 
 if __name__ == "__main__":
