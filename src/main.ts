@@ -2,7 +2,7 @@
  * The composition root: builds every part, joins the ports, and owns the order of start and stop.
  *
  *   C-STORE → archive (file, row, then 0000H) → series complete → pipeline (reconstruct → embed → report) → outbox
- *   C-FIND  → search (standard | similar) → answers
+ *   C-FIND  → search (standard | similar | text) → answers
  *   C-MOVE, C-GET → archive (rows, then file by file) → C-STORE to the destination or on the same association
  *
  * Nobody may send before everything that keeps an instance stands, so the DICOM listener starts last and stops first. With
@@ -24,7 +24,7 @@ import { createTurns } from "./dimse/services/turns.ts";
 import { openTlsFiles } from "./dimse/tls-files.ts";
 import { openTokenVerifier } from "./dimse/token-verifier.ts";
 import { discoverBundles, unusedBundles } from "./encoder/bundle.ts";
-import { createEncoder } from "./encoder/encoder.ts";
+import { createEncoder, type Encoder } from "./encoder/encoder.ts";
 import { modelFolders } from "./encoder/model-folders.ts";
 import { openVerifiedFiles } from "./encoder/verified-files.ts";
 import { createHttpServer, type Processing } from "./http/server.ts";
@@ -38,6 +38,8 @@ import { createQueue } from "./pipeline/queue.ts";
 import { createFront, type FrontOptions } from "./receiver/front.ts";
 import { compileReceiver } from "./receiver/receiver-node.ts";
 import { type Receivers as DicomFront, startReceivers } from "./receiver/receivers.ts";
+import { NO_TEXTS } from "./receiver/shared-texts.ts";
+import type { TextVectors } from "./search/text-query.ts";
 
 /** A running node. */
 export interface Node {
@@ -156,8 +158,9 @@ async function startParts(parts: Parts): Promise<Omit<Node, "stop">> {
     const turns = createTurns(config.dimse.movesPerDestinationMax, (count) =>
       metrics.movesWaiting.set(count),
     );
+    const texts = processing === undefined ? NO_TEXTS : textsOf(processing.encoder);
     front = await startFront(
-      { config, database, archive, tls, verifyToken, clock, log, metrics, turns },
+      { config, database, archive, tls, verifyToken, clock, log, metrics, turns, texts },
       name,
       compiled,
     );
@@ -278,13 +281,17 @@ async function startProcessing(
   return { encoder, queue, completion: pipeline.completion };
 }
 
+const textsOf = (encoder: Encoder): TextVectors => ({
+  vectorOf: (text) => encoder.embedText(text),
+});
+
 /** Receivers in processes of their own, or the front in this one. */
 async function startFront(
   options: FrontOptions,
   name: string,
   compiled: Promise<void>,
 ): Promise<DicomFront> {
-  const { config, database, archive, log, metrics, turns } = options;
+  const { config, database, archive, log, metrics, turns, texts } = options;
   const count = receiverCount(config);
   if (count > 0) {
     const { socketFolder } = database;
@@ -295,6 +302,7 @@ async function startFront(
       log,
       metrics,
       turns,
+      texts,
       compiled,
       newWriter: () => newWriter(name),
       onWriterEnded: (ended) => void archive.mendEnded((writer) => writer === ended),

@@ -16,11 +16,7 @@ import shutil
 import sys
 import zipfile
 
-import numpy as np
-
-from golden import golden_input
-from graph import write_tower
-from weights import read_checkpoint
+from common import ExportError, entry, is_made, tell, write_json
 
 GRAPH, DATA = "tower.onnx", "tower.data"
 # Where a checkpoint keeps the tower: by itself, in Merlin's, in Astra's.
@@ -30,31 +26,6 @@ HEADS = ("classifier.", "contrastive_head.")
 DEVIATION_MAX = 1e-5
 GOLDEN_SEEDS, GOLDEN_RANGE, GOLDEN_TOLERANCE, GOLDEN_VALUES = (1, 20261124), (0.0, 1.0), 1e-4, 512
 STEPS = 4
-
-
-class ExportError(Exception):
-    """What went wrong, in a sentence that says what to do."""
-
-
-def tell(step, done, **more):
-    print(json.dumps({"step": step, "done": done, "total": STEPS, **more}), flush=True)
-
-
-def sha256_of(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def entry(path):
-    return {"path": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
-
-
-def is_made(folder, wanted):
-    path = folder / wanted["path"]
-    return path.is_file() and path.stat().st_size == wanted["bytes"] and sha256_of(path) == wanted["sha256"]
 
 
 def joined(modules):
@@ -70,6 +41,8 @@ def joined(modules):
 
 
 def tower_tensors(file, source):
+    from weights import read_checkpoint
+
     try:
         saved = read_checkpoint(file)
         tensors = saved.get("state_dict", saved.get("model", saved))
@@ -95,11 +68,13 @@ def load_tensors(weights, weights_path):
 
 
 def make_files(out, manifest, weights, weights_path):
+    from graph import write_tower
+
     pinned = [one for one in manifest.get("files", []) if one["path"] in (GRAPH, DATA)]
     if pinned and all(is_made(out, one) for one in pinned):
         return
     tensors = load_tensors(weights, weights_path)
-    tell("weights read", 1)
+    tell("weights read", 1, STEPS)
     size = manifest["profiles"][0]["shape"][2:]
     partial = [out / f"{name}.part" for name in (GRAPH, DATA)]
     try:
@@ -117,7 +92,10 @@ def make_files(out, manifest, weights, weights_path):
 
 def prove(out, manifest):
     """Runs the golden inputs; where the manifest has no golden vectors yet, these become them."""
+    import numpy as np
     import onnxruntime
+
+    from golden import golden_input
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(2, os.cpu_count() or 1)
@@ -152,17 +130,15 @@ def export(source, weights, out, weights_path):
     manifest = json.loads((source / "manifest.json").read_text())
     out.mkdir(parents=True, exist_ok=True)
     make_files(out, manifest, weights, weights_path)
-    tell("graph written", 2)
+    tell("graph written", 2, STEPS)
     notices = [name for name in ("card.md", "LICENSE.txt") if (source / name).is_file()]
     for name in notices:
         shutil.copyfile(source / name, out / name)
     worst = prove(out, manifest)
-    tell("golden vectors right" if worst is not None else "golden vectors made", 3, deviation=worst)
+    tell("golden vectors right" if worst is not None else "golden vectors made", 3, STEPS, deviation=worst)
     manifest["files"] = [entry(out / name) for name in (GRAPH, DATA, *notices)]
-    partial = out / "model.json.part"
-    partial.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(out / "model.json")
-    tell("bundle written", 4)
+    write_json(out / "model.json", manifest)
+    tell("bundle written", 4, STEPS)
 
 
 def main(source, weights):

@@ -4,45 +4,15 @@ The network sees its volume as [z][x][y]; Kindred's is [z][y][x]. All kernels ar
 them turns the network. The gray volume in three channels is one channel with the first kernels summed.
 """
 import numpy as np
-from onnx import TensorProto, external_data_helper, helper
+from onnx import TensorProto
+
+from writer import Writer
 
 BLOCKS = (("layer1", 64, 3, 1), ("layer2", 128, 8, 2), ("layer3", 256, 36, 2), ("layer4", 512, 3, 2))
 EPSILON = 1e-5
-# Large tensors may be mapped into memory where they start on a page.
-PAGE = 4096
-OPSET = 17
 
 
-class Tower:
-    """Collects nodes, and the weights as they are appended to a file of raw little-endian float32."""
-
-    def __init__(self, tensors, data, location):
-        self.tensors, self.data, self.location = dict(tensors), data, location
-        self.nodes, self.constants, self.at = [], [], 0
-
-    def take(self, name):
-        try:
-            return self.tensors.pop(name).astype(np.float64)
-        except KeyError:
-            raise ValueError(f"the weights have no tensor {name}") from None
-
-    def constant(self, name, values):
-        raw = np.ascontiguousarray(values, "<f4").tobytes()
-        self.data.write(bytes(-self.at % PAGE))
-        self.at += -self.at % PAGE
-        one = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=values.shape)
-        one.raw_data = b""
-        external_data_helper.set_external_data(one, self.location, self.at, len(raw))
-        one.ClearField("raw_data")
-        self.constants.append(one)
-        self.data.write(raw)
-        self.at += len(raw)
-        return name
-
-    def node(self, kind, inputs, output, **attributes):
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
+class Tower(Writer):
     def conv(self, x, conv, norm, output, stride=(1, 1, 1), one_channel=False):
         """Convolution and batch norm: y = (w · x − mean) · gain / √(variance + ε) + bias."""
         kernel = self.take(conv + ".weight")
@@ -79,11 +49,5 @@ def write_tower(tensors, size_zyx, graph_path, data_path):
         tower.node("Flatten", [tower.node("GlobalAveragePool", [x], "mean")], "embedding", axis=1)
     if tower.tensors:
         raise ValueError(f"the weights have tensors that the network has not: {sorted(tower.tensors)[:3]}")
-    graph = helper.make_graph(
-        tower.nodes, "i3resnet152",
-        [helper.make_tensor_value_info("volume", TensorProto.FLOAT, [1, 1, *size_zyx])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, width])],
-        tower.constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="kindred")
-    model.ir_version = 8
-    graph_path.write_bytes(model.SerializeToString())
+    tower.save(graph_path, "i3resnet152", {"volume": (TensorProto.FLOAT, [1, 1, *size_zyx])},
+               {"embedding": (TensorProto.FLOAT, [1, width])})

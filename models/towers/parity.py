@@ -17,7 +17,8 @@ import time
 
 import numpy as np
 
-from exporter import DATA, GOLDEN_RANGE, GOLDEN_SEEDS, GOLDEN_TOLERANCE, GOLDEN_VALUES, GRAPH, entry
+from common import entry
+from exporter import DATA, GOLDEN_RANGE, GOLDEN_SEEDS, GOLDEN_TOLERANCE, GOLDEN_VALUES, GRAPH
 from golden import golden_input
 
 HERE = pathlib.Path(__file__).resolve().parent

@@ -3,7 +3,7 @@
  * C.7.6.16.2.1 to 2.9 (common), C.8.15.3 (CT) and C.7.6.16.2.25 and 2.26 (legacy converted).
  */
 import type { DataSet } from "./data-set.ts";
-import { numberOf, orientationOf, positionOf, spacingOf } from "./plane-numbers.ts";
+import { numberOf, orientationOf, positionOf, spacingOf, thicknessOf } from "./plane-numbers.ts";
 import { TAG } from "./tags.ts";
 
 type Macro = (item: DataSet) => Partial<FrameAttributes>;
@@ -13,6 +13,7 @@ export interface FrameAttributes {
   readonly positionLpsMm: readonly [number, number, number] | undefined;
   readonly orientation: readonly [number, number, number, number, number, number] | undefined;
   readonly pixelSpacingMm: readonly [number, number] | undefined;
+  readonly thicknessMm: number | undefined;
   readonly imageType: readonly string[];
   readonly isSupplementalColor: boolean;
   readonly rescaleSlope: number | undefined;
@@ -37,7 +38,10 @@ const MACROS: readonly (readonly [number, Macro])[] = [
   [TAG.FrameContentSequence, frameContent],
   [TAG.PlanePositionSequence, (item) => ({ positionLpsMm: positionOf(item) })],
   [TAG.PlaneOrientationSequence, (item) => ({ orientation: orientationOf(item) })],
-  [TAG.PixelMeasuresSequence, (item) => ({ pixelSpacingMm: spacingOf(item) })],
+  [
+    TAG.PixelMeasuresSequence,
+    (item) => ({ pixelSpacingMm: spacingOf(item), thicknessMm: thicknessOf(item) }),
+  ],
   [TAG.PixelValueTransformationSequence, rescale],
   [TAG.CTImageFrameTypeSequence, frameType],
   [TAG.CTReconstructionSequence, (item) => ({ kernel: kernelOf(item) })],

@@ -21,6 +21,12 @@ export function spacingOf(item: DataSet) {
   return tuple<readonly [number, number]>(item, TAG.PixelSpacing, 2);
 }
 
+/** Slice Thickness, mm: what the sender says; some write 0. */
+export function thicknessOf(item: DataSet): number | undefined {
+  const thickness = numberOf(item, TAG.SliceThickness);
+  return thickness !== undefined && thickness > 0 ? thickness : undefined;
+}
+
 /** A number that stands alone; undefined where several do. */
 export function numberOf(item: DataSet, tag: number): number | undefined {
   return tuple<readonly [number]>(item, tag, 1)?.[0];

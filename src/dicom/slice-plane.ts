@@ -10,7 +10,7 @@ import {
   readFunctionalGroups,
   rescale,
 } from "./functional-groups.ts";
-import { orientationOf, positionOf, spacingOf } from "./plane-numbers.ts";
+import { orientationOf, positionOf, spacingOf, thicknessOf } from "./plane-numbers.ts";
 import { TAG } from "./tags.ts";
 
 /** Frames of one instance; a CT of more is refused. */
@@ -47,6 +47,7 @@ export const SLICE_PLANE_TAGS: ReadonlySet<number> = new Set([
   TAG.ImagePositionPatient,
   TAG.ImageOrientationPatient,
   TAG.PixelSpacing,
+  TAG.SliceThickness,
   TAG.SamplesPerPixel,
   TAG.PhotometricInterpretation,
   TAG.BitsAllocated,
@@ -141,6 +142,7 @@ function wholePlane(header: DataSet, transferSyntaxUid: string): FramePlane {
     positionLpsMm: positionOf(header),
     orientation: orientationOf(header),
     pixelSpacingMm: spacingOf(header),
+    thicknessMm: thicknessOf(header),
     imageType: header.strings(TAG.ImageType).slice(0, IMAGE_TYPE_VALUES_MAX),
     samplesPerPixel: header.integer(TAG.SamplesPerPixel) ?? 1,
     photometricInterpretation: header.string(TAG.PhotometricInterpretation) ?? "",

@@ -6,7 +6,7 @@
 import { readSync, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { HuCounts } from "../volume/histogram.ts";
+import { type HuCounts, noCounts } from "../volume/histogram.ts";
 import type { ReductionPlan } from "../volume/reduction-plan.ts";
 import type { ScannedFrame } from "./scan-files.ts";
 import type { ReducedSlice } from "./slice-threads.ts";
@@ -50,13 +50,18 @@ export async function createEarlyPlanes(
   const lengths = plans.map(
     ({ rows, columns }) => rows.sampling.outputs * columns.sampling.outputs,
   );
-  const buffer = Buffer.alloc(4 * lengths.reduce((sum, length) => sum + length, 0));
+  const planeValues = lengths.reduce((sum, length) => sum + length, 0);
+  const empty = noCounts();
+  const buffer = Buffer.alloc(4 * (planeValues + empty.histogram.length + 2));
+  // Behind the planes: some kilobytes a slice would be much memory for thousands of them.
+  const counted = new Uint32Array(buffer.buffer, buffer.byteOffset + 4 * planeValues);
   const parts = lengths.map((length, i) => {
     const before = lengths.slice(0, i).reduce((sum, one) => sum + one, 0);
     return new Float32Array(buffer.buffer, buffer.byteOffset + 4 * before, length);
   });
   const ways = plans.map((plan) => wayOf(plan, 0));
-  const kept = new Map<string, { readonly at: number; readonly counts: HuCounts }>();
+  /** Where in the file. */
+  const kept = new Map<string, number>();
   const nameOf = ({ path, plane }: ScannedFrame) => `${plane.frameIndex} ${path}`;
   const used = new Set<string>();
   return {
@@ -69,18 +74,21 @@ export async function createEarlyPlanes(
       if (counts === undefined || at + buffer.length > EARLY_BYTES_MAX || kept.has(nameOf(frame)))
         return;
       for (const [i, part] of parts.entries()) part.set(planes[i]!);
+      counted.set(counts.histogram);
+      counted.set([counts.voxels, counts.below], counts.histogram.length);
       // Into the page cache, of a file without a name: a write that fails costs the early start only.
       if (writeSync(file.fd, buffer, 0, buffer.length, at) !== buffer.length) return;
-      kept.set(nameOf(frame), { at, counts });
+      kept.set(nameOf(frame), at);
     },
     read(frame, wanted, k, planes) {
-      const one = kept.get(nameOf(frame));
-      if (one === undefined || wanted.length !== ways.length) return undefined;
+      const at = kept.get(nameOf(frame));
+      if (at === undefined || wanted.length !== ways.length) return undefined;
       if (!wanted.every((plan, i) => wayOf(plan, k) === ways[i])) return undefined;
-      if (readSync(file.fd, buffer, 0, buffer.length, one.at) !== buffer.length) return undefined;
+      if (readSync(file.fd, buffer, 0, buffer.length, at) !== buffer.length) return undefined;
       for (const [i, part] of parts.entries()) planes[i]!.set(part);
       used.add(nameOf(frame));
-      return one.counts;
+      const [voxels = 0, below = 0] = counted.subarray(-2);
+      return { histogram: counted.slice(0, -2), voxels, below };
     },
     close: () => file.close(),
   };

@@ -70,6 +70,26 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
   });
   const window = options.threads * FRAMES_A_THREAD;
   let nextSet = 1;
+  const ids = new WeakMap<readonly ReductionPlan[], number>();
+  /** The same for the same plans: what a thread has set up for them, megabytes, serves again. */
+  const idOf = (plans: readonly ReductionPlan[]): number => {
+    const id = ids.get(plans) ?? nextSet++;
+    ids.set(plans, id);
+    return id;
+  };
+  /**
+   * Of the last reduction. A series that arrives is reduced a few slices at a time, and shared memory is given back only when
+   * the garbage of all threads is collected.
+   */
+  let spare: Float32Array[][] = [];
+  const takePlaces = (lengths: readonly number[]): Float32Array[][] => {
+    const places = spare;
+    spare = [];
+    const fits =
+      places[0]?.length === lengths.length &&
+      lengths.every((length, i) => places[0]![i]!.length === length);
+    return fits ? places : Array.from({ length: window }, () => lengths.map(sharedPlane));
+  };
 
   /**
    * At most `window` jobs lie between the first that was not taken and the last that was given out: one that takes long
@@ -115,10 +135,11 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
       );
       return found;
     },
-    reduce(frames, wanted, onSlice, known) {
-      const set: ReductionSet = { ...wanted, id: nextSet++ };
-      const places = Array.from({ length: window }, () => wanted.plans.map(sharedPlane));
-      return inOrder(
+    async reduce(frames, wanted, onSlice, known) {
+      const set: ReductionSet = { ...wanted, id: idOf(wanted.plans) };
+      const lengths = wanted.plans.map(planeLength);
+      const places = takePlaces(lengths);
+      const reasons = await inOrder(
         frames,
         ({ frame, k }, at) => {
           const planes = places[at % window]!;
@@ -128,6 +149,9 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
         },
         ({ k }, answer, at) => onSlice(k, answer && { ...answer, planes: places[at % window]! }),
       );
+      // Only here: after a failure threads may still write into them.
+      spare = places;
+      return reasons;
     },
     stop: () => pool.stop(),
   };
@@ -139,8 +163,11 @@ function toRead({ path, header, plane }: ScannedFrame): FrameToRead {
   return { path, transferSyntaxUid, pixelData, plane };
 }
 
-function sharedPlane({ rows, columns }: ReductionPlan): Float32Array {
-  const length = rows.sampling.outputs * columns.sampling.outputs;
+function planeLength({ rows, columns }: ReductionPlan): number {
+  return rows.sampling.outputs * columns.sampling.outputs;
+}
+
+function sharedPlane(length: number): Float32Array {
   return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }
 

@@ -20,6 +20,7 @@ export interface FrameToRead {
 
 /** What is made of every frame of one volume; a thread keeps what it has set up for the last one. */
 export interface ReductionSet {
+  /** One for each list of plans. */
   readonly id: number;
   readonly plans: readonly ReductionPlan[];
   /** The native volume is wanted too. */

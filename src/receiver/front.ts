@@ -20,6 +20,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import { createCommitmentResults } from "../outbound/commitment.ts";
 import { createFindSource } from "../search/find-source.ts";
+import type { TextVectors } from "../search/text-query.ts";
 
 export interface FrontOptions {
   readonly config: Config;
@@ -35,17 +36,18 @@ export interface FrontOptions {
   readonly metrics: Metrics;
   /** At move destinations: shared by all receivers of the node. */
   readonly turns: Turns;
+  readonly texts: TextVectors;
 }
 
 /** Joins the ports of the DIMSE room to the rooms that implement them. */
 export function createFront(options: FrontOptions): DimseListener {
-  const { config, database, archive, clock, metrics } = options;
+  const { config, database, archive, texts, clock, metrics } = options;
   const log = options.log.child({ component: "dimse" });
   return createDimseListener({
     config: config.dimse,
     peers: config.peers,
     store: archive.sink,
-    find: createFindSource({ config, database: database.limited, clock, metrics }),
+    find: createFindSource({ config, database: database.limited, texts, clock, metrics }),
     commitment: commitmentService(options, log),
     retrieve: createRetrieveService({
       config: config.dimse,

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { ListenerAddress } from "../dimse/connections.ts";
 import type { ErrorCode } from "../kernel/errors.ts";
 import type { CountAnswer, CountRequest } from "./shared-counts.ts";
+import type { TextAnswer, TextRequest } from "./shared-texts.ts";
 
 export type Address = ListenerAddress;
 
@@ -20,7 +21,8 @@ export type ToReceiver =
   | { readonly type: "reload" }
   | CountAnswer
   | { readonly type: "metrics"; readonly id: number }
-  | { readonly type: "turn"; readonly id: number };
+  | { readonly type: "turn"; readonly id: number }
+  | TextAnswer;
 
 export type FromReceiver =
   | { readonly type: "listening"; readonly address: Address }
@@ -28,4 +30,5 @@ export type FromReceiver =
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string }
   | { readonly type: "metrics"; readonly id: number; readonly metrics: unknown }
   | { readonly type: "turn wanted"; readonly id: number; readonly key: string }
-  | { readonly type: "turn back"; readonly id: number };
+  | { readonly type: "turn back"; readonly id: number }
+  | TextRequest;

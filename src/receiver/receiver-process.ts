@@ -15,11 +15,13 @@ import { createMetrics } from "../kernel/metrics.ts";
 import { createFront } from "./front.ts";
 import type { FromReceiver, ToReceiver } from "./messages.ts";
 import { createSharedCounts } from "./shared-counts.ts";
+import { textsByChannel } from "./shared-texts.ts";
 import { turnsByChannel } from "./shared-turns.ts";
 
 const metrics = createMetrics();
 const counts = createSharedCounts(tell);
 const shared = turnsByChannel(tell);
+const ofNode = textsByChannel(tell);
 let reload: () => void = () => undefined;
 let stop: () => Promise<void> = async () => undefined;
 
@@ -61,6 +63,7 @@ async function start(message: Extract<ToReceiver, { type: "start" }>): Promise<v
     log,
     metrics,
     turns,
+    texts: ofNode.texts,
   });
   reload = () => void tls?.reload();
   stop = async () => {
@@ -86,6 +89,8 @@ process.on("message", (message: ToReceiver) => {
     counts.answered(message);
   } else if (message.type === "turn") {
     shared.given(message.id);
+  } else if (message.type === "text") {
+    ofNode.answered(message);
   } else if (message.type === "metrics") {
     void metrics.registry
       .getMetricsAsJSON()

@@ -9,9 +9,11 @@ import type { Turns } from "../dimse/services/turns.ts";
 import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
+import type { TextVectors } from "../search/text-query.ts";
 import type { Address, FromReceiver, ToReceiver } from "./messages.ts";
 import { RECEIVER_FILE, RECEIVER_NODE_OPTIONS, receiverEnvironment } from "./receiver-node.ts";
 import { createReceiverCounts } from "./shared-counts.ts";
+import { answerText } from "./shared-texts.ts";
 import { turnsOfReceiver } from "./shared-turns.ts";
 
 export interface Receivers {
@@ -31,6 +33,7 @@ export interface ReceiversOptions {
   readonly metrics: Metrics;
   /** At move destinations. */
   readonly turns: Turns;
+  readonly texts: TextVectors;
   /** Of `compileReceiver`: receivers start after it. */
   readonly compiled: Promise<void>;
   /** Names a receiver process as a writer of the archive. */
@@ -83,6 +86,8 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
         turns.take(message.id, message.key);
       } else if (message.type === "turn back") {
         turns.leave(message.id);
+      } else if (message.type === "text wanted") {
+        void answerText(options.texts, message).then((answer) => send(worker, answer));
       } else if (message.type === "metrics") {
         waiting.get(message.id)?.(message.metrics);
       } else {

@@ -5,13 +5,15 @@ import type { FindMatch, FindRequest, FindResult, FindSource } from "../dimse/po
 import type { Clock } from "../kernel/clock.ts";
 import { codeOf, KindredError } from "../kernel/errors.ts";
 import type { Metrics } from "../kernel/metrics.ts";
-import { similarQuery } from "./similar-query.ts";
+import { type SimilarQueryOptions, similarQuery } from "./similar-query.ts";
 import { standardQuery } from "./standard-query.ts";
+import { type TextVectors, textQuery } from "./text-query.ts";
 
 export interface FindSourceOptions {
   readonly config: Config;
   /** With a limit on each statement: peers think up the queries. */
   readonly database: QueryDatabase;
+  readonly texts: TextVectors;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
@@ -26,7 +28,14 @@ export function retrieveAeTitleOf(config: Config): string {
 }
 
 export function createFindSource(options: FindSourceOptions): FindSource {
-  const { config, database, clock, metrics } = options;
+  const { config, database, texts, clock, metrics } = options;
+  const ranked: SimilarQueryOptions = {
+    database,
+    config: config.search,
+    defaultModelId: config.encoder.models[0]!,
+    retrieveAeTitle: retrieveAeTitleOf(config),
+    clock,
+  };
   return {
     async *find(request: FindRequest, signal: AbortSignal): AsyncGenerator<FindMatch, FindResult> {
       const { calledAeTitle, callingAeTitle } = request.association;
@@ -54,21 +63,9 @@ export function createFindSource(options: FindSourceOptions): FindSource {
   function ask(request: FindRequest): AsyncGenerator<FindMatch, FindResult> {
     switch (request.association.calledAeTitle) {
       case config.dimse.similarAeTitle:
-        return similarQuery(
-          {
-            database,
-            config: config.search,
-            defaultModelId: config.encoder.models[0]!,
-            retrieveAeTitle: retrieveAeTitleOf(config),
-            clock,
-          },
-          request,
-        );
+        return similarQuery(ranked, request);
       case config.dimse.textAeTitle:
-        throw new KindredError(
-          "MODEL_NOT_READY",
-          "A text is answered over HTTP (/api/v1/search) and by kindred search, not yet over DICOM",
-        );
+        return textQuery(ranked, request, texts);
       default:
         return standardQuery(database, {
           ...request,

@@ -4,7 +4,6 @@
  * standard's own matching rules. See docs/conformance-statement.md.
  */
 import type { Config } from "../config/schema.ts";
-import { auditQuery } from "../db/documents.ts";
 import type { QueryDatabase } from "../db/limited-queries.ts";
 import { studiesByAccession } from "../db/studies.ts";
 import type { DataSet } from "../dicom/data-set.ts";
@@ -13,11 +12,8 @@ import { isValidUid } from "../dicom/uids.ts";
 import type { FindMatch, FindRequest, FindResult } from "../dimse/ports.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { KindredError } from "../kernel/errors.ts";
-import { answer, answerColumns, hasUnsupportedKeys } from "./answers.ts";
-import { LEVELS, QUERY_ATTRIBUTES, type QueryAttribute } from "./attributes.ts";
-import { type KeyCondition, matchingConditions } from "./matching-keys.ts";
-import { findSimilar, type SimilarAnswer, type SimilarLevel } from "./similar.ts";
-import { levelOf } from "./standard-query.ts";
+import { commented, keyValue, rankedAnswers, rankedLevelOf } from "./ranked-answers.ts";
+import type { SimilarLevel } from "./similar.ts";
 import { hasWildcard } from "./text-keys.ts";
 
 export interface SimilarQueryOptions {
@@ -39,36 +35,19 @@ export async function* similarQuery(
   options: SimilarQueryOptions,
   request: FindRequest,
 ): AsyncGenerator<FindMatch, FindResult> {
-  const { identifier } = request;
-  const level = levelOf(identifier, request.model);
-  if (level === "IMAGE")
-    throw new KindredError("QUERY_INVALID", "Similarity is answered at PATIENT, STUDY or SERIES");
-  const found = await exampleOf(options.database, identifier, level);
-  if (found.example === undefined) return commented(found.comment);
-  const conditions = filters(request, found.exampleTags);
-  const result = await findSimilar(options.database, options.config, options.defaultModelId, {
-    example: found.example,
+  const level = rankedLevelOf(request);
+  const { example, comment, exampleTags } = await exampleOf(
+    options.database,
+    request.identifier,
     level,
-    conditions: conditions.map((one) => one.condition),
-  });
-  await auditQuery(options.database, {
+  );
+  if (example === undefined) return commented(comment);
+  return yield* rankedAnswers(options, request, {
+    example,
+    ownTags: exampleTags,
     surface: "C-FIND",
-    callingAeTitle: request.association.callingAeTitle,
-    remoteAddress: request.association.remoteAddress,
-    example: "study" in found.example ? found.example.study : found.example.series,
-    answers: result.answers.map((one) => one.studyInstanceUid),
-    now: options.clock.now(),
+    asked: "study" in example ? example.study : example.series,
   });
-  const wanted = wantedOf(identifier, level);
-  const matched = conditions.map((one) => one.attribute);
-  const isWarning = hasUnsupportedKeys(identifier, wanted, matched);
-  for (const one of result.answers)
-    yield { identifier: await toIdentifier(options, identifier, level, wanted, one), isWarning };
-  return commented(result.comment);
-}
-
-function commented(comment: string | undefined): FindResult {
-  return comment === undefined ? {} : { comment };
 }
 
 interface FoundExample {
@@ -82,8 +61,8 @@ async function exampleOf(
   identifier: DataSet,
   level: SimilarLevel,
 ): Promise<FoundExample> {
-  const uid = key(identifier, TAG.StudyInstanceUID);
-  const seriesUid = key(identifier, TAG.SeriesInstanceUID);
+  const uid = keyValue(identifier, TAG.StudyInstanceUID);
+  const seriesUid = keyValue(identifier, TAG.SeriesInstanceUID);
   if (level === "SERIES" && seriesUid !== "") {
     requireUid(seriesUid, "SeriesInstanceUID");
     return {
@@ -96,7 +75,7 @@ async function exampleOf(
     requireUid(uid, "StudyInstanceUID");
     return { example: { study: uid }, comment: undefined, exampleTags: [TAG.StudyInstanceUID] };
   }
-  const accession = key(identifier, TAG.AccessionNumber);
+  const accession = keyValue(identifier, TAG.AccessionNumber);
   if (accession !== "" && !hasWildcard(accession)) {
     const studies = await studiesByAccession(db, accession, 2);
     const comment =
@@ -111,7 +90,7 @@ async function exampleOf(
         }
       : { example: undefined, comment, exampleTags: [] };
   }
-  const patientId = key(identifier, TAG.PatientID);
+  const patientId = keyValue(identifier, TAG.PatientID);
   if (patientId !== "" && !hasWildcard(patientId)) {
     throw new KindredError(
       "QUERY_INVALID",
@@ -125,63 +104,6 @@ async function exampleOf(
   };
 }
 
-function key(identifier: DataSet, tag: number): string {
-  return identifier.strings(tag).join("\\").trim();
-}
-
 function requireUid(value: string, keyword: string): void {
   if (!isValidUid(value)) throw new KindredError("QUERY_INVALID", `${keyword} must be one UID`);
-}
-
-/** Every key but the example's filters the candidates, whatever the level: a candidate is a series of a study. */
-function filters(request: FindRequest, exampleTags: readonly number[]): KeyCondition[] {
-  const keys = QUERY_ATTRIBUTES.filter(
-    (attribute) => !exampleTags.includes(attribute.tag) && attribute.level !== "IMAGE",
-  );
-  return matchingConditions(keys, request.identifier, request.negotiated);
-}
-
-/** The requested attributes: at PATIENT level those of its most similar study too. */
-function wantedOf(identifier: DataSet, level: SimilarLevel): QueryAttribute[] {
-  const lowest = LEVELS.indexOf(level === "PATIENT" ? "STUDY" : level);
-  return QUERY_ATTRIBUTES.filter(
-    (attribute) => identifier.has(attribute.tag) && LEVELS.indexOf(attribute.level) <= lowest,
-  );
-}
-
-/** The requested attributes of an answer, read as the standard query reads them, and the rank where it may stand. */
-async function toIdentifier(
-  options: SimilarQueryOptions,
-  identifier: DataSet,
-  level: SimilarLevel,
-  wanted: readonly QueryAttribute[],
-  one: SimilarAnswer,
-): Promise<DataSet> {
-  const values: unknown[] = [one.seriesInstanceUid];
-  const columns = answerColumns(wanted, identifier, values).join(", ") || "1 as one";
-  const { rows } = await options.database.query(
-    `select ${columns} from study s join series r on r.study_instance_uid = s.study_instance_uid
-     where r.series_instance_uid = $1`,
-    values,
-  );
-  const { retrieveAeTitle } = options;
-  const dataSet = answer(rows[0] ?? {}, wanted, { identifier, level, retrieveAeTitle });
-  const rank = rankText(one);
-  const { rankCarrier } = options.config;
-  if (rankCarrier === "StudyDescription" && identifier.has(TAG.StudyDescription)) {
-    dataSet.setString(TAG.StudyDescription, "LO", cut(`${rank} | ${one.study.study_description}`));
-  } else if (rankCarrier === "StudyComments" && identifier.has(TAG.StudyComments)) {
-    dataSet.setString(TAG.StudyComments, "LT", rank);
-  }
-  return dataSet;
-}
-
-/** `#03 0.874`: zero-padded, so that sorting the column gives the rank order. */
-export function rankText(one: { rank: number; score: number }): string {
-  return `#${String(one.rank).padStart(one.rank > 99 ? 3 : 2, "0")} ${one.score.toFixed(3)}`;
-}
-
-/** LO holds 64 characters (PS3.5 6.2). */
-function cut(text: string): string {
-  return [...text].slice(0, 64).join("").trimEnd();
 }

@@ -3,7 +3,7 @@
  * Instance Number, Slice Location and the nominal tilt are ignored, because scanners disagree about them. PS3.3
  * C.7.6.2.1.1. Rules and tolerances are argued in docs/volumes.md.
  */
-import { finding } from "./findings.ts";
+import { finding, rounded } from "./findings.ts";
 import {
   isAxial,
   isOrthonormal,
@@ -27,6 +27,8 @@ import { added, dot, scaled, subtract } from "./vectors.ts";
 
 /** A head is positioned within this angle; above it the report says so. */
 const OBLIQUE_DEGREES_MIN = 10;
+/** Slices this many times farther apart than they are thick leave much unseen; some scanners leave a little on purpose. */
+const APART_RATIO = 1.5;
 /** Codes of images that are no slices at all. */
 const NO_SLICES = new Set(["LOCALIZER", "PROCESSED", "COLOR"]);
 /** Rows or columns of a grid that holds sheared slices. */
@@ -207,6 +209,7 @@ function notes(slices: readonly SlicePlane[], geometry: StackGeometry): VerdictF
     const text = `Slices lie ${Math.round(degrees)} degrees off the planes of the body; the volume keeps that angle.`;
     found.push(finding("OBLIQUE", degrees, "deg", text));
   }
+  found.push(...judgeThickness(slices, geometry.spacingMm[0]));
   const count = (code: string, is: (slice: SlicePlane) => boolean, message: string) => {
     const which = slices.filter(is).length;
     if (which > 0) found.push(finding(code, which, "1", message));
@@ -224,6 +227,16 @@ function notes(slices: readonly SlicePlane[], geometry: StackGeometry): VerdictF
     found.push(finding("PADDING", padded.paddingValue!, "1", message));
   }
   return found;
+}
+
+/** Every second slice of a scan looks like a scan of twice the spacing: only what a slice covers tells them apart. */
+function judgeThickness(slices: readonly SlicePlane[], stepMm: number): VerdictFinding[] {
+  const thickest = slices.reduce((most, { thicknessMm }) => {
+    return Math.max(most, thicknessMm ?? Number.POSITIVE_INFINITY);
+  }, 0);
+  if (stepMm <= APART_RATIO * thickest) return [];
+  const text = `Slices are ${rounded(thickest)} mm thick and ${rounded(stepMm)} mm apart: what lies between was not scanned, or slices are missing throughout.`;
+  return [finding("SLICES_APART", stepMm - thickest, "mm", text)];
 }
 
 /** Frames of one instance by their number. */

@@ -20,6 +20,8 @@ export interface SlicePlane {
   readonly orientation: readonly [number, number, number, number, number, number] | undefined;
   /** Pixel Spacing: between rows (y), between columns (x), mm. */
   readonly pixelSpacingMm: readonly [number, number] | undefined;
+  /** Slice Thickness as it is stated, mm; geometry never depends on it. */
+  readonly thicknessMm: number | undefined;
   readonly imageType: readonly string[];
   readonly samplesPerPixel: number;
   readonly photometricInterpretation: string;

@@ -39,6 +39,7 @@ export const CLASSIC: Header = {
   Rows: 4,
   Columns: 5,
   PixelSpacing: "0.7\\0.8",
+  SliceThickness: "1.25",
   BitsAllocated: 16,
   BitsStored: 12,
   HighBit: 11,
@@ -52,6 +53,7 @@ const {
   ImagePositionPatient: _p,
   ImageOrientationPatient: _o,
   PixelSpacing: _s,
+  SliceThickness: _t,
   ...IMAGE
 } = CLASSIC;
 
@@ -68,7 +70,7 @@ export function enhanced(
     NumberOfFrames: String(frames),
     SharedFunctionalGroupsSequence: [
       {
-        PixelMeasuresSequence: [{ PixelSpacing: "0.7\\0.8" }],
+        PixelMeasuresSequence: [{ PixelSpacing: "0.7\\0.8", SliceThickness: "1.25" }],
         PlaneOrientationSequence: [{ ImageOrientationPatient: "1\\0\\0\\0\\1\\0" }],
         PixelValueTransformationSequence: [
           { RescaleSlope: "1", RescaleIntercept: "-1024", RescaleType: "HU" },

@@ -79,7 +79,7 @@ export function aeTitlesOf({ dimse }: Config): { title: string; purpose: string 
     { title: dimse.similarAeTitle, purpose: "query by example: similar studies" },
     {
       title: dimse.textAeTitle,
-      purpose: "query by text, not in this version: every query gets C002H",
+      purpose: "query by text: studies that fit it",
     },
   ];
 }

@@ -166,6 +166,7 @@ describe("frames as pydicom reads them", function () {
         "positionLpsMm",
         "orientation",
         "pixelSpacingMm",
+        "thicknessMm",
         "rescaleSlope",
         "rescaleIntercept",
         "kernel",

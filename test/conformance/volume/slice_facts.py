@@ -60,6 +60,10 @@ def one(item, keyword):
     return found[0] if found else None
 
 
+def positive(value):
+    return value if value is not None and value > 0 else None
+
+
 def first(item, keyword):
     found = values(item, keyword)
     result = number(found[0]) if found else None
@@ -131,6 +135,7 @@ def frame(ds, index, frames, syntax):
             orientation if orientation is not None else ds, "ImageOrientationPatient", 6
         ),
         "pixelSpacingMm": numbers(measures if measures is not None else ds, "PixelSpacing", 2),
+        "thicknessMm": positive(one(measures if measures is not None else ds, "SliceThickness")),
         "imageType": types,
         "samplesPerPixel": first(ds, "SamplesPerPixel") or 1,
         "photometricInterpretation": text(ds, "PhotometricInterpretation"),

@@ -1,5 +1,6 @@
 /** A model that knows words, from the push to likelihoods in API and report, and to the search for a text. */
 import { expect } from "chai";
+import { find } from "../../../src/dimse/requestor/find.ts";
 import type { Node } from "../../../src/main.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
 import { kindred } from "../../support/kindred-command.ts";
@@ -65,8 +66,10 @@ for (const engine of ["embedded", "postgresql"] as const) {
       (mute.golden.at(-1)!.expected as number[])[0]! += 0.01;
       writeLanguageBundle(modelsDir, mute);
       const databaseUrl = await native?.freshDatabase();
-      const extra = { encoder: { modelsDir, models } };
-      ({ node } = await startTestNode({ databaseUrl, extra }));
+      const extra = { encoder: { modelsDir, models }, log: { level: "error" } };
+      // Once in the node's own process, once by way of a receiver, which has no models.
+      const receivers = engine === "postgresql" ? 1 : 0;
+      ({ node } = await startTestNode({ databaseUrl, receivers, extra }));
       for (const [name, core] of Object.entries(CORES))
         await push(node.dicom, ctSeries({ name, core }));
       for (const name of Object.keys(CORES))
@@ -126,6 +129,27 @@ for (const engine of ["embedded", "postgresql"] as const) {
       expect((await getJson<Ranked>(node, "/api/v1/search?text=dense&k=2")).answers).to.have.length(
         2,
       );
+    });
+
+    it("tells the same over C-FIND on AE SIMTEXT", async () => {
+      const target = {
+        ...node.dicom,
+        callingAeTitle: "SENDER",
+        calledAeTitle: "SIMTEXT",
+        responseSeconds: 20,
+      };
+      const ask = (text: string) =>
+        find(target, { level: "STUDY", keys: { StudyInstanceUID: "", StudyDescription: text } });
+      const http = await getJson<Ranked>(node, "/api/v1/search?text=dense");
+      const { status, matches } = await ask("dense");
+      expect(status).to.equal(0);
+      expect(matches.map((one) => one.StudyInstanceUID)).to.deep.equal(
+        http.answers.map((one) => one.studyInstanceUid),
+      );
+      expect(matches[0]!.StudyDescription).to.match(/^#01 \d\.\d{3} \| /);
+      expect(await ask("")).to.deep.equal({ status: 0, matches: [] });
+      expect(await ask("den?e")).to.deep.equal({ status: 0, matches: [] });
+      expect((await ask("dense\\empty")).status).to.equal(0xa900);
     });
 
     it("tells the same by `kindred search`", async () => {

@@ -8,6 +8,7 @@ import { keywordOf, TAG } from "../../../src/dicom/tags.ts";
 import { SOP_CLASS, UID } from "../../../src/dicom/uids.ts";
 import { codeOf } from "../../../src/kernel/errors.ts";
 import { createMetrics } from "../../../src/kernel/metrics.ts";
+import { NO_TEXTS } from "../../../src/receiver/shared-texts.ts";
 import { attributeRows, LEVELS } from "../../../src/search/attributes.ts";
 import { createFindSource } from "../../../src/search/find-source.ts";
 import { dataSetOf, PLAIN, type Values } from "../../support/data-sets.ts";
@@ -334,6 +335,7 @@ for (const engine of ENGINES) {
       const source = createFindSource({
         config: configSchema.parse({}),
         database: counted,
+        texts: NO_TEXTS,
         clock: { now: () => new Date(0) },
         metrics: createMetrics(),
       });

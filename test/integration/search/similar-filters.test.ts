@@ -4,9 +4,10 @@ import { configSchema } from "../../../src/config/schema.ts";
 import type { Database } from "../../../src/db/database.ts";
 import { ensureSpace, saveEmbedding } from "../../../src/db/embeddings.ts";
 import { TAG } from "../../../src/dicom/tags.ts";
-import { codeOf } from "../../../src/kernel/errors.ts";
+import { codeOf, KindredError } from "../../../src/kernel/errors.ts";
 import { createMetrics } from "../../../src/kernel/metrics.ts";
 import { createFindSource } from "../../../src/search/find-source.ts";
+import type { TextVectors } from "../../../src/search/text-query.ts";
 import { dataSetOf, PLAIN, type Values } from "../../support/data-sets.ts";
 import { ENGINES, keepValues, openQueryDatabase } from "../../support/query-database.ts";
 
@@ -75,23 +76,33 @@ for (const engine of ENGINES) {
     });
     after(() => close());
 
-    const find = async (keys: Values, level = "STUDY") => {
+    /** The example of the other queries, said in words. */
+    const texts: TextVectors = {
+      async vectorOf(text) {
+        if (text !== "first") throw new KindredError("BAD_REQUEST", "The text has no known word");
+        const vector = Float32Array.of(1, 0, 0);
+        const modelId = config.encoder.models[0]!;
+        return { modelId, bundleDigest: "d", profile: "p", space: "s", vector };
+      },
+    };
+    const find = async (keys: Values, level = "STUDY", calledAeTitle = "SIMILAR") => {
       const source = createFindSource({
         config,
         database,
+        texts,
         clock: { now: () => NOW },
         metrics: createMetrics(),
       });
       const association = {
         id: "1",
         callingAeTitle: "ANY",
-        calledAeTitle: "SIMILAR",
+        calledAeTitle,
         remoteAddress: "127.0.0.1",
         isKnownPeer: true,
         permissions: ["similar"],
       } as const;
       const identifier = dataSetOf({
-        StudyInstanceUID: "1.2.1",
+        StudyInstanceUID: calledAeTitle === "SIMILAR" ? "1.2.1" : "",
         ...keys,
         QueryRetrieveLevel: level,
       });
@@ -132,6 +143,34 @@ for (const engine of ENGINES) {
         "QUERY_INVALID",
       );
       expect(await find({}, "IMAGE").then(() => undefined, codeOf)).to.equal("QUERY_INVALID");
+    });
+
+    for (const [keys, expected] of [
+      // The example itself is no example here: it is the best answer.
+      [{ StudyDescription: "first" }, "1 2 3 4"],
+      [{ StudyDescription: "first", PatientName: "muller*" }, "2"],
+      [{ StudyDescription: "first", PatientID: "P3" }, "3"],
+      [{ StudyDescription: "" }, ""],
+      [{ StudyDescription: "fir*" }, ""],
+      [{ StudyDescription: "*", PatientID: "P*" }, ""],
+      [{ StudyDescription: "xyzzy" }, "QUERY_INVALID"],
+      [{ StudyDescription: "", PatientID: "P3" }, "QUERY_INVALID"],
+      [{ StudyDescription: "first", StudyInstanceUID: "1.2.1" }, "QUERY_INVALID"],
+      [{ StudyDescription: "first", AccessionNumber: "A1" }, "QUERY_INVALID"],
+      [{ StudyDescription: "first", StudyDate: "soon" }, "QUERY_INVALID"],
+    ] as const) {
+      it(`in words ${JSON.stringify(keys)} gives ${expected || "nothing"}`, async () => {
+        const found = await find(keys, "STUDY", "SIMTEXT").catch(codeOf);
+        const said = typeof found === "string" ? found : found.map((uid) => uid.slice(4)).join(" ");
+        expect(said).to.equal(expected);
+      });
+    }
+
+    it("in words answers PATIENT and SERIES, and no IMAGE", async () => {
+      const words = { StudyDescription: "first", PatientName: "doe*" };
+      expect(await find(words, "PATIENT", "SIMTEXT")).to.deep.equal(["1.2.4"]);
+      expect(await find(words, "SERIES", "SIMTEXT")).to.deep.equal(["1.2.4"]);
+      expect(await find(words, "IMAGE", "SIMTEXT").catch(codeOf)).to.equal("QUERY_INVALID");
     });
 
     it("answers PATIENT and SERIES with the same filters", async () => {

@@ -54,6 +54,7 @@ describe("a plane of a classic CT image", () => {
       positionLpsMm: [-10, -20, 30],
       orientation: [1, 0, 0, 0, 1, 0],
       pixelSpacingMm: [0.7, 0.8],
+      thicknessMm: 1.25,
       imageType: ["ORIGINAL", "PRIMARY", "AXIAL"],
       samplesPerPixel: 1,
       photometricInterpretation: "MONOCHROME2",
@@ -88,6 +89,13 @@ describe("a plane of a classic CT image", () => {
   it("has a usable position or none, however its numbers are spelled", () => {
     const read = POSITIONS.map(([text]) => planeOf({ ImagePositionPatient: text }).positionLpsMm);
     expect(read).to.deep.equal(POSITIONS.map(([, expected]) => expected));
+  });
+
+  it("has a thickness or none", () => {
+    const read = ["2.5", "0", "-1", "1\\2", ""].map(
+      (text) => planeOf({ SliceThickness: text }).thicknessMm,
+    );
+    expect(read).to.deep.equal([2.5, undefined, undefined, undefined, undefined]);
   });
 
   it("has a usable slope or none", () => {

@@ -188,6 +188,29 @@ describe("the judge of a series", () => {
     );
   });
 
+  it("tells of slices that leave much unseen: every n-th alone, or scanned apart", () => {
+    const table: readonly (readonly [number, number | undefined, number | undefined])[] = [
+      [1, 2.5, undefined],
+      [2, 2.5, 2.5],
+      [3, 2.5, 5],
+      [1, 1.25, 1.25],
+      [1, 2, undefined],
+      [2, 5, undefined],
+      [2, undefined, undefined],
+    ];
+    for (const [every, thicknessMm, unseenMm] of table) {
+      const slices = stack(24, () => ({ thicknessMm })).filter((_, k) => k % every === 0);
+      const { verdict } = examineSlices(slices, { slicesMin: 4 });
+      expect(verdict.outcome).to.equal("ok");
+      const told = verdict.findings.map(({ code, value }) => [code, value]);
+      expect(told, `${every}, ${thicknessMm}`).to.deep.equal(
+        unseenMm === undefined ? [] : [["SLICES_APART", unseenMm]],
+      );
+    }
+    const mixed = stack(24, (k) => ({ thicknessMm: k === 3 ? undefined : 1 }));
+    expect(examineSlices(mixed, { slicesMin: 4 }).verdict.findings).to.deep.equal([]);
+  });
+
   it("does not call rounded positions irregular, whatever the step", () => {
     for (const stepMm of [0.4, 0.5, 0.625, 0.75, 1.25, 2.3437, 5]) {
       const rounded = stack(400, (k) => ({

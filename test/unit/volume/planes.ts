@@ -22,6 +22,7 @@ export function plane(k: number, changes: Partial<SlicePlane> = {}): SlicePlane 
     rescaleSlope: 1,
     rescaleIntercept: -1024,
     rescaleType: "HU",
+    thicknessMm: undefined,
     paddingValue: undefined,
     paddingRangeLimit: undefined,
     transferSyntaxUid: "1.2.840.10008.1.2.1",
