@@ -24,7 +24,7 @@ from data import SIZE, Cells
 from evaluation import LABELS, PLACES, prompt_vectors, unit
 from fit import distances, logistic, mahalanobis, platt
 from manifest import golden_input, write_manifest
-from model import DIM, Pair
+from model import Pair
 from words import encode
 
 HERE = pathlib.Path(__file__).parent

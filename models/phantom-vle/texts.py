@@ -214,11 +214,6 @@ def invented(code, rng):
     return finding
 
 
-def signature(record):
-    """Equal for records that no report can tell apart."""
-    return record["report"]
-
-
 def stream(*parts):
     """A random stream of its own for each name."""
     return random.Random("/".join(map(str, parts)))
