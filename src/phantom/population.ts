@@ -37,7 +37,13 @@ export function population(seed: number, size: number = SIZE_DEFAULT): readonly 
   return studies.slice(0, size);
 }
 
-function studiesOf(seed: number, index: number, role: Role): PhantomStudy[] {
+/**
+ * The studies of one patient, one a visit, earliest first.
+ *
+ * @param seed - of the population; with the index it names the patient's body
+ * @param index - place of the patient in the population, from 0
+ */
+export function studiesOf(seed: number, index: number, role: Role): PhantomStudy[] {
   const id = `KP-${String(index + 1).padStart(4, "0")}`;
   const patient: PhantomPatient = {
     name: `Phantom^${role.givenName}`,

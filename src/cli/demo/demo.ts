@@ -21,12 +21,15 @@ import { hints } from "./hints.ts";
 import { picture } from "./picture.ts";
 import { type StandInPacs, startStandInPacs } from "./stand-in-pacs.ts";
 import { type DemoStudy, folderStudies, phantomStudies } from "./studies.ts";
+import { askInWords, DEMO_TEXT } from "./text-question.ts";
 
 const SEED = 20_261_124;
 const QUIET_SECONDS = 2;
 const WAIT_MS_MAX = 600_000;
 const LOOK_ALIKES = 4;
 const DEMO_AE = "WORKSTATION";
+/** The first one answers who looks alike; the second one knows words. */
+const MODELS = ["layout-fingerprint", "phantom-vle"] as const;
 
 interface SeriesState {
   studyInstanceUid: string;
@@ -55,6 +58,7 @@ export const demo: Command = {
       dimse: { port: dicomPort, receivers: 0 },
       http: { port: httpPort },
       series: { quietSeconds: QUIET_SECONDS },
+      encoder: { models: [...MODELS] },
       peers: [
         {
           aeTitle: "PACS",
@@ -86,6 +90,11 @@ export const demo: Command = {
       const kept = await pushAll(node, studies);
       const series = await waitForAll(node);
       const example = await tell(node, pacs, folder, studies, kept, series);
+      // The model knows the synthetic patients and no real one.
+      if (parsed.positionals[0] === undefined) {
+        step(`asking in words, as kindred search does: ${DEMO_TEXT}`);
+        await askInWords(node);
+      }
       hints({
         node,
         pacsPort: pacs.port,
