@@ -6,6 +6,9 @@ import { plural, type Section, wrap } from "./lines.ts";
 
 /** Labels of one head or prompt set that are written out, highest value first. */
 const LABELS_MAX = 25;
+/** Labels with lower values that are named. */
+const LOW_NAMES_MAX = 60;
+const LOW_LIKELIHOOD = 0.1;
 const PROBLEMS_MAX = 5;
 
 export function likelihoodSection(findings: readonly ReportFindings[]): Section | undefined {
@@ -49,10 +52,28 @@ function guardLines({ guard }: ReportFindings): string[] {
 
 function setLines(all: readonly ReportLikelihood[]): string[] {
   const sorted = [...all].sort((a, b) => b.value - a.value);
-  const shown = sorted.slice(0, LABELS_MAX).map((one) => `  ${likelihoodLine(one)}`);
-  const left = all.length - shown.length;
-  return left > 0 ? [...shown, `  ${plural(left, "lower value")} not listed.`] : shown;
+  const written = sorted.filter((one) => !isLow(one)).slice(0, LABELS_MAX);
+  const shown = written.map((one) => `  ${likelihoodLine(one)}`);
+  const left = sorted.filter((one) => !written.includes(one));
+  const [highest] = left;
+  if (highest === undefined) return shown;
+  const names = left.slice(0, LOW_NAMES_MAX).map((one) => cleanLine(one.name, 64));
+  const more = left.length - names.length;
+  const others = more > 0 ? `, and ${plural(more, "other")}` : "";
+  const { source, sourceId } = highest;
+  const of = `${sourceName(source)} ${cleanLine(sourceId, 64)}`;
+  return [
+    ...shown,
+    ...indented(`Lower, ${of}, ${valueText(highest)} at most: ${names.join(", ")}${others}`),
+  ];
 }
+
+/** A likelihood that its author would not act on, or that says little: its label is named, so that it is known to be looked for. */
+function isLow({ value, isLikelihood, threshold }: ReportLikelihood): boolean {
+  return threshold === null ? isLikelihood && value < LOW_LIKELIHOOD : value <= threshold;
+}
+
+const sourceName = (source: ReportLikelihood["source"]) => (source === "head" ? "head" : "prompts");
 
 /** `pleural effusion: likelihood 0.83 (uncalibrated, prompts short)` */
 export function likelihoodLine(one: ReportLikelihood): string {
@@ -60,7 +81,7 @@ export function likelihoodLine(one: ReportLikelihood): string {
     one.threshold === null
       ? ""
       : `, ${one.value > one.threshold ? "above" : "not above"} the author's threshold ${readable(one.threshold, 3)}`;
-  const source = `${one.source === "head" ? "head" : "prompts"} ${cleanLine(one.sourceId, 64)}`;
+  const source = `${sourceName(one.source)} ${cleanLine(one.sourceId, 64)}`;
   const calibration = one.isCalibrated ? "calibrated by the author" : "uncalibrated";
   return `${cleanLine(one.name, 64)}: ${valueText(one)} (${calibration}, ${source}${threshold})`;
 }

@@ -28,7 +28,7 @@ const QUIET_SECONDS = 2;
 const WAIT_MS_MAX = 600_000;
 const LOOK_ALIKES = 4;
 const DEMO_AE = "WORKSTATION";
-/** The first one answers who looks alike; the second one knows words. */
+/** The first one answers who looks alike. The second one knows the synthetic patients' findings and words, and no real scan. */
 const MODELS = ["layout-fingerprint", "phantom-vle"] as const;
 
 interface SeriesState {
@@ -51,6 +51,7 @@ export const demo: Command = {
       { min: 0, max: 1 },
     );
     const startedAt = Date.now();
+    const isReal = parsed.positionals[0] !== undefined;
     const folder = await mkdtemp(join(tmpdir(), "kindred-demo-"));
     const [dicomPort, httpPort, pacsPort] = await freePorts(3);
     const settings = {
@@ -58,7 +59,7 @@ export const demo: Command = {
       dimse: { port: dicomPort, receivers: 0 },
       http: { port: httpPort },
       series: { quietSeconds: QUIET_SECONDS },
-      encoder: { models: [...MODELS] },
+      encoder: { models: isReal ? MODELS : MODELS.toReversed() },
       peers: [
         {
           aeTitle: "PACS",
@@ -90,8 +91,7 @@ export const demo: Command = {
       const kept = await pushAll(node, studies);
       const series = await waitForAll(node);
       const example = await tell(node, pacs, folder, studies, kept, series);
-      // The model knows the synthetic patients and no real one.
-      if (parsed.positionals[0] === undefined) {
+      if (!isReal) {
         step(`asking in words, as kindred search does: ${DEMO_TEXT}`);
         await askInWords(node);
       }
@@ -100,6 +100,7 @@ export const demo: Command = {
         pacsPort: pacs.port,
         folder,
         example,
+        text: isReal ? undefined : DEMO_TEXT,
         aeTitle: DEMO_AE,
         restartWith: parsed.values.keep === true ? undefined : configFile,
         dicomFolder:

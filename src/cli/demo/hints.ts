@@ -9,6 +9,8 @@ export interface HintsInput {
   /** The demo's own folder. */
   readonly folder: string;
   readonly example: Pick<DemoStudy, "studyInstanceUid">;
+  /** A question in words for AE SIMTEXT; undefined without a model for it. */
+  readonly text: string | undefined;
   /** Of the workstation, which may store and ask. */
   readonly aeTitle: string;
   /** Configuration file of the node, which was stopped; undefined while it still runs. */
@@ -18,7 +20,7 @@ export interface HintsInput {
 }
 
 export function hints(input: HintsInput): void {
-  const { node, folder, example, aeTitle, restartWith } = input;
+  const { node, folder, example, text, aeTitle, restartWith } = input;
   const { host, port } = node.dicom;
   const files = input.dicomFolder ?? join(folder, "data", "instances");
   const restart =
@@ -39,6 +41,11 @@ export function hints(input: HintsInput): void {
       `  echoscu -aet ${aeTitle} -aec KINDRED ${host} ${port}`,
       `  storescu -aet ${aeTitle} -aec KINDRED -nh +sd +r ${host} ${port} ${quoted(files)}`,
       `  findscu -S -aet ${aeTitle} -aec SIMILAR -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=${example.studyInstanceUid} -k StudyDescription -k PatientID ${host} ${port}`,
+      ...(text === undefined
+        ? []
+        : [
+            `  findscu -S -aet ${aeTitle} -aec SIMTEXT -k QueryRetrieveLevel=STUDY -k StudyInstanceUID -k ${quoted(`StudyDescription=${text}`)} -k PatientID ${host} ${port}`,
+          ]),
       `  the console: http://${node.http.host}:${node.http.port}/`,
       "Your own CT: npm run demo -- FOLDER",
     ].join("\n"),

@@ -39,7 +39,11 @@ describe("likelihoods in the report", () => {
   it("stand under the model that said them, highest first, with its guard and what was not computed", () => {
     const likelihoods = [
       likelihood({ name: "low", value: 0.1 }),
+      likelihood({ name: "lower", value: 0.04 }),
+      likelihood({ name: "lowest", value: 0.001 }),
       likelihood(),
+      likelihood({ name: "set", value: 0.3, threshold: 0.2, sourceId: "set" }),
+      likelihood({ name: "below", value: 0.2, threshold: 0.2, sourceId: "set" }),
       likelihood({ source: "head", sourceId: "probe" }),
     ];
     expect(
@@ -53,6 +57,9 @@ describe("likelihoods in the report", () => {
         "  Distance from the training data: 3.25, limit 12",
         "  pleural effusion: likelihood 0.83 (uncalibrated, prompts short)",
         "  low: likelihood 0.10 (uncalibrated, prompts short)",
+        "  Lower, prompts short, likelihood 0.04 at most: lower, lowest",
+        "  set: likelihood 0.30 (uncalibrated, prompts set, above the author's threshold 0.2)",
+        "  Lower, prompts set, likelihood 0.20 at most: below",
         "  pleural effusion: likelihood 0.83 (uncalibrated, head probe)",
         "  Not computed: head own: A logit is no finite number",
       ],
