@@ -41,6 +41,34 @@ export interface FindingRun {
   readonly findings: readonly FindingRow[];
 }
 
+/**
+ * Of the vectors `e` of a bundle those whose volume its guard did not turn away.
+ *
+ * @see nearestSeries for `e`
+ */
+export function guardedCondition(bundleDigest: string): { sql: string; values: unknown[] } {
+  return {
+    sql: `not exists (select 1 from finding_run f
+      where f.series_instance_uid = e.series_instance_uid and f.revision = e.revision and f.ordinal = e.ordinal
+        and f.bundle_digest = ? and f.statement is not null)`,
+    values: [bundleDigest],
+  };
+}
+
+/** Volumes with a vector in the table that the guard of the bundle turned away. */
+export async function countTurnedAway(
+  db: Queryable,
+  table: string,
+  bundleDigest: string,
+): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `select count(*)::int as count from finding_run f join ${table} e using (series_instance_uid, revision, ordinal)
+     where f.bundle_digest = $1 and f.statement is not null`,
+    [bundleDigest],
+  );
+  return rows[0]!.count;
+}
+
 /** Replaces what is known of a revision's volumes: the same work twice leaves the same rows. */
 export async function saveFindings(
   tx: Queryable,

@@ -4,6 +4,7 @@
  */
 import type { Config } from "../config/schema.ts";
 import { type EmbeddingSpace, findExactSpace, findSpace, tableOf } from "../db/embeddings.ts";
+import { countTurnedAway, guardedCondition } from "../db/findings.ts";
 import type { QueryDatabase } from "../db/limited-queries.ts";
 import {
   type Condition,
@@ -54,6 +55,7 @@ export interface SimilarAnswer {
 export interface SimilarResult {
   /** Undefined when the example has no vector in the space (yet), or is not known: `comment` says which. */
   readonly space: EmbeddingSpace | undefined;
+  /** Also how many volumes a text was not compared with, for the model's guard turned them away. */
   readonly comment: string | undefined;
   readonly answers: readonly SimilarAnswer[];
   /** Patients the example was compared with. */
@@ -92,6 +94,8 @@ export async function findSimilar(
     ...(example !== undefined && (question.samePatient ?? config.samePatient) === "exclude"
       ? othersOnly(example)
       : []),
+    // What a model says nothing of does not fit a text either.
+    ...(isVector ? [guardedCondition(given.bundleDigest)] : []),
     ...(question.conditions ?? []),
   ];
   return database.transaction(async (tx) => {
@@ -107,17 +111,24 @@ export async function findSimilar(
       const groups = group(neighbors, question.level, k, question.minimumScore);
       if (groups.length >= k || isComplete || limit > 100_000) {
         const answers = await describe(tx, groups);
-        const isIndexed = example === undefined || (await isInSpace(tx, space, example.series));
         const compared = await countPatients(tx, space, example ? patientKeyOf(example.study) : "");
-        return {
-          space,
-          comment: isIndexed ? undefined : "example is not indexed",
-          answers,
-          compared,
-        };
+        return { space, comment: await commentOn(tx, space, example), answers, compared };
       }
     }
   });
+}
+
+/** What the answers alone do not say; it fits an Error Comment of 64 characters. */
+async function commentOn(
+  tx: Queryable,
+  space: EmbeddingSpace,
+  example: Example | undefined,
+): Promise<string | undefined> {
+  if (example !== undefined)
+    return (await isInSpace(tx, space, example.series)) ? undefined : "example is not indexed";
+  const count = await countTurnedAway(tx, tableOf(space), space.bundleDigest);
+  if (count === 0) return undefined;
+  return `${count} volume${count === 1 ? "" : "s"} left out: unlike what the model learned from`;
 }
 
 interface Example {
