@@ -25,7 +25,7 @@ import { openTlsFiles } from "./dimse/tls-files.ts";
 import { openTokenVerifier } from "./dimse/token-verifier.ts";
 import { discoverBundles, unusedBundles } from "./encoder/bundle.ts";
 import { createEncoder, type Encoder } from "./encoder/encoder.ts";
-import { modelFolders } from "./encoder/model-folders.ts";
+import { modelFolders, placedModels } from "./encoder/model-folders.ts";
 import { openVerifiedFiles } from "./encoder/verified-files.ts";
 import { createHttpServer, type Processing } from "./http/server.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
@@ -248,7 +248,7 @@ async function startProcessing(
   const { models } = config.encoder;
   const verified = await openVerifiedFiles(dataDir);
   const bundles = await discoverBundles(folders, models, verified);
-  for (const { id: model, error } of await unusedBundles(folders, models, verified))
+  for (const { id: model, error } of await unusedBundles(placedModels(config), models, verified))
     part("encoder").warn(
       { event: "model.unused", model, reason: error ?? "it is not in encoder.models" },
       "a model bundle lies in the model folders and will not run",

@@ -12,7 +12,12 @@ export function installedModels(config: Config): string {
 
 /** In the order in which a model's id is looked for. */
 export function modelFolders(config: Config): string[] {
+  return [BUILT_IN_MODELS, ...placedModels(config)];
+}
+
+/** Bundles that somebody put there, in order to use them. */
+export function placedModels(config: Config): string[] {
   const { modelsDir } = config.encoder;
   const own = modelsDir === undefined ? [] : [resolve(modelsDir)];
-  return [BUILT_IN_MODELS, installedModels(config), ...own];
+  return [installedModels(config), ...own];
 }

@@ -18,7 +18,7 @@ const PIXEL_DATA = 0x7fe00010;
 
 function small(study: PhantomStudy): PhantomStudy {
   const { acquisition } = study;
-  const acquisitionSmall = { ...acquisition, rows: 96, columns: 96, sliceMm: 10 };
+  const acquisitionSmall = { ...acquisition, rows: 96, columns: 96, sliceMm: 10, thicknessMm: 10 };
   return { ...study, acquisition: { ...acquisitionSmall, pixelMm: 4.5 } };
 }
 
