@@ -147,9 +147,14 @@ export function createSliceThreads(options: SliceThreadsOptions): SliceThreads {
           if (counts !== undefined) return Promise.resolve({ counts });
           return pool.run({ do: "reduce", frame: toRead(frame), k, set, planes });
         },
-        ({ k }, answer, at) => onSlice(k, answer && { ...answer, planes: places[at % window]! }),
+        ({ k }, answer, at) => {
+          const planes = places[at % window]!;
+          // A thread that was given up may still write into them.
+          if (answer === undefined) places[at % window] = lengths.map(sharedPlane);
+          onSlice(k, answer && { ...answer, planes });
+        },
       );
-      // Only here: after a failure threads may still write into them.
+      // Only here: where this throws, threads may still be at work.
       spare = places;
       return reasons;
     },
