@@ -5,13 +5,12 @@
  */
 import type { FindingPlan, Role } from "../../src/phantom/cast.ts";
 import type {
-  Lobe,
   PhantomAcquisition,
   PhantomRegion,
   PhantomStudy,
   Side,
 } from "../../src/phantom/phantom-study.ts";
-import { studiesOf } from "../../src/phantom/population.ts";
+import { LOBES, studiesOf } from "../../src/phantom/population.ts";
 import { acquisitionOf, type ProtocolName } from "../../src/phantom/protocols.ts";
 import { type Random, randomFrom } from "../../src/phantom/random.ts";
 
@@ -32,13 +31,6 @@ const PROTOCOLS: readonly [ProtocolName, ...ProtocolName[]] = [
   "trunk-routine",
   "head-routine",
   "head-fine",
-];
-const LOBES: readonly [Lobe, ...Lobe[]] = [
-  "right upper lobe",
-  "right middle lobe",
-  "right lower lobe",
-  "left upper lobe",
-  "left lower lobe",
 ];
 const SIDES: readonly [Side, Side] = ["left", "right"];
 /** Part of the patients who have nothing. */

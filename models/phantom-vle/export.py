@@ -9,6 +9,7 @@ import argparse
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -19,15 +20,19 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+HERE = pathlib.Path(__file__).parent
+# Behind our own folder: both have texts.py.
+sys.path.append(str(HERE.parent / "towers"))
+
 import texts
 from data import SIZE, Cells
 from evaluation import LABELS, PLACES, prompt_vectors, unit
 from fit import distances, logistic, mahalanobis, platt
-from manifest import golden_input, write_manifest
+from golden import golden_input
+from manifest import write_manifest
 from model import Pair
 from words import encode
 
-HERE = pathlib.Path(__file__).parent
 OPSET = 18
 # Smaller tensors stay float32: they are few, and scales and biases are worth it.
 HALF_VALUES_MIN = 2048

@@ -2,8 +2,6 @@
 import hashlib
 import json
 
-import numpy as np
-
 from evaluation import LABELS, PLACES, PROMPTS
 from model import DIM, TOKENS_MAX
 from texts import NAMES
@@ -25,26 +23,6 @@ SNOMED = {
     "intracranial-hemorrhage": ("1386000", "Intracranial hemorrhage"),
     "hydrocephalus": ("230745008", "Hydrocephalus"),
 }
-
-
-def golden_input(seed, size, low, high):
-    """Formula "blocks-and-noise" of src/encoder/vector.ts, number for number: [1, 1, slices, rows, columns]."""
-    state = seed
-
-    def draw(count):
-        nonlocal state
-        values = np.empty(count)
-        for i in range(count):
-            state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
-            values[i] = state >> 8
-        return values
-
-    edges = [-(-n // 8) for n in size]
-    blocks = draw(int(np.prod(edges))).reshape(edges)
-    for axis, n in enumerate(size):
-        blocks = np.repeat(blocks, 8, axis).take(range(n), axis)
-    level = (3 * blocks + draw(int(np.prod(size))).reshape(size)) / 2**26
-    return (low + (high - low) * level).astype(np.float32)[None, None]
 
 
 def label(key, name):

@@ -20,9 +20,9 @@ import { createDevices, createServing, type Serving, unserved } from "./serving.
 import { searchText } from "./text/normalize.ts";
 import { createTextEncoder, type TextStatus } from "./text/text-encoder.ts";
 
+export type { ProviderAttempt } from "./climb.ts";
 export type { ModelStatus } from "./model-status.ts";
 export type { Embedded } from "./process-messages.ts";
-export type { ProviderAttempt } from "./serving.ts";
 export type { TextStatus } from "./text/text-encoder.ts";
 
 /** A model with one of its preprocessing profiles. */

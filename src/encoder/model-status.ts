@@ -1,6 +1,7 @@
 /** What is said of models and their providers: by the status API, the console, doctor and the log. */
 import type { BundleResult } from "./bundle.ts";
-import type { ProviderAttempt, Serving } from "./serving.ts";
+import type { ProviderAttempt } from "./climb.ts";
+import type { Serving } from "./serving.ts";
 
 /** One row a model profile, or one for a bundle that could not be loaded. */
 export interface ModelStatus {

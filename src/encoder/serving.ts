@@ -1,28 +1,17 @@
 /** One model profile on its way to serve: the providers it was tried on, where it proved itself, what a run costs. */
 import type { Config } from "../config/schema.ts";
-import { codeOf, KindredError, messageOf } from "../kernel/errors.ts";
+import { KindredError } from "../kernel/errors.ts";
 import type { Bundle } from "./bundle.ts";
+import { type Climber, climb } from "./climb.ts";
 import { type CostQueue, createCostQueue } from "./cost-queue.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { ProcessHost } from "./process-host.ts";
 import type { Embedded } from "./process-messages.ts";
 
-/** A provider that was tried and did not prove itself. */
-export interface ProviderAttempt {
-  readonly provider: string;
-  readonly error: string;
-}
-
 /** What is known of one model profile. */
-export interface Serving {
+export interface Serving extends Climber {
   readonly bundle: Bundle;
   readonly profileId: string;
-  /** Provider that proved itself; null before and when none did. */
-  provider: string | null;
-  attempts: ProviderAttempt[];
-  /** Process in which it was proved. */
-  generation: number;
-  wasReady: boolean;
   /** Whether a climb down the providers ended, one way or the other. */
   wasTried: boolean;
   /** Of one run, a moving average; null before the first one. */
@@ -45,7 +34,6 @@ export type Devices = ReadonlyMap<string, Device>;
 
 /** Loading and compiling, without the runs. */
 const LOAD_SECONDS = 300;
-const ATTEMPT_TEXT_MAX = 300;
 /** A process that the system ends twice with the same work will be ended a third time. */
 const KILLED_MAX = 2;
 /** How much the newest run counts. */
@@ -83,63 +71,31 @@ export function createServing(config: Config["encoder"], devices: Devices, memor
   const isReady = (one: Serving) =>
     one.provider !== null && one.generation === devices.get(one.provider)!.host.generation();
 
-  /** @returns why the provider did not prove itself, or null */
-  const prove = async (one: Serving, provider: string): Promise<string | null> => {
+  const prove = async (one: Serving, provider: string): Promise<void> => {
     const { bundle, profileId } = one;
     const { host, queue } = devices.get(provider)!;
     const { id, runtime, golden } = bundle.manifest;
-    const seconds = LOAD_SECONDS + golden.length * config.runSeconds;
-    try {
-      const { milliseconds } = await queue.run(one.seconds ?? 0, () =>
-        memory.use(provider, id, runtime.ramMb, () =>
-          host.ask(
-            "prove",
-            {
-              bundle,
-              profileId,
-              provider,
-              threads: config.threads,
-              batchMax: windowsOf(one, provider),
-            },
-            seconds,
-          ),
-        ),
-      );
-      one.seconds ??= milliseconds / 1000;
-      return null;
-    } catch (error) {
-      // The node stops: that says nothing of the model.
-      if (codeOf(error) === "SHUTTING_DOWN") throw error;
-      return messageOf(error).split("\n")[0]!.slice(0, ATTEMPT_TEXT_MAX);
-    }
+    const { threads, runSeconds } = config;
+    const seconds = LOAD_SECONDS + golden.length * runSeconds;
+    const ask = () => {
+      const batchMax = windowsOf(one, provider);
+      return host.ask("prove", { bundle, profileId, provider, threads, batchMax }, seconds);
+    };
+    const { milliseconds } = await queue.run(one.seconds ?? 0, () =>
+      memory.use(provider, id, runtime.ramMb, ask),
+    );
+    one.seconds ??= milliseconds / 1000;
   };
 
-  /**
-   * Climbs down the providers until one proves itself in the process that runs now. A provider that failed is not tried
-   * again, so one that crashes its process does not do so again and again.
-   */
-  const climb = async (one: Serving): Promise<void> => {
-    // It worked once: what ended it may have passed (memory, a GPU reset), so every provider gets another chance.
-    if (one.provider === null && one.wasReady) one.attempts = [];
-    one.provider = null;
-    for (const provider of config.providers) {
-      if (one.attempts.some((attempt) => attempt.provider === provider)) continue;
-      const error = await prove(one, provider);
-      if (error !== null) {
-        one.attempts.push({ provider, error });
-        continue;
-      }
-      one.provider = provider;
-      one.generation = devices.get(provider)!.host.generation();
-      one.wasReady = true;
-      break;
-    }
+  const climbDown = async (one: Serving): Promise<void> => {
+    const generationOf = (provider: string) => devices.get(provider)!.host.generation();
+    await climb(one, config.providers, (provider) => prove(one, provider), generationOf);
     one.wasTried = true;
   };
 
   const makeReady = async (one: Serving): Promise<void> => {
     if (isReady(one)) return;
-    one.climbing ??= climb(one).finally(() => {
+    one.climbing ??= climbDown(one).finally(() => {
       one.climbing = undefined;
     });
     await one.climbing;

@@ -149,7 +149,8 @@ const PROTOCOL_NAMES: readonly [ProtocolName, ...ProtocolName[]] = [
   "head-routine",
   "head-fine",
 ];
-const LOBES: readonly [Lobe, ...Lobe[]] = [
+/** All five. */
+export const LOBES: readonly [Lobe, ...Lobe[]] = [
   "right upper lobe",
   "right middle lobe",
   "right lower lobe",

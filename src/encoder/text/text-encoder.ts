@@ -3,9 +3,10 @@
  * the run of a volume, or vectors that a bundle brings as data. What was computed is remembered.
  */
 import type { Config } from "../../config/schema.ts";
-import { codeOf, KindredError, messageOf } from "../../kernel/errors.ts";
+import { KindredError, messageOf } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Bundle } from "../bundle.ts";
+import { type Climber, climb, type ProviderAttempt } from "../climb.ts";
 import { readDataFile, vectorFile } from "../data-files.ts";
 import type { TextTower } from "../manifest.ts";
 import { createProcessHost, type ProcessHost } from "../process-host.ts";
@@ -20,7 +21,7 @@ export interface TextStatus {
   /** Null for vectors that are data, and when no provider proved itself. */
   readonly provider: string | null;
   readonly reason: string | null;
-  readonly attempts: readonly { readonly provider: string; readonly error: string }[];
+  readonly attempts: readonly ProviderAttempt[];
 }
 
 export interface TextEncoder {
@@ -52,14 +53,9 @@ const CACHE_ENTRIES = 4_096;
 const REASON_MAX = 300;
 
 /** What is known of one bundle's text. */
-interface Known {
+interface Known extends Climber {
   readonly bundle: Bundle;
   readonly text: TextTower;
-  provider: string | null;
-  attempts: { provider: string; error: string }[];
-  /** Process in which it was proved. */
-  generation: number;
-  wasReady: boolean;
   /** Of kind precomputed. */
   data: Promise<ReadonlyMap<string, Float32Array>> | undefined;
   dataError: string | null;
@@ -180,32 +176,14 @@ export function createTextEncoder(options: {
   };
 }
 
-/**
- * Climbs down the providers until one gives the golden texts in the process that runs now; one that failed is not tried
- * again, unless the tower worked before.
- */
+/** Proves the tower by its golden texts in the process that runs now, where it is not proved there already. */
 async function makeReady(one: Known, host: ProcessHost, config: Config["encoder"]): Promise<void> {
   if (one.provider !== null && one.generation === host.generation()) return;
-  if (one.provider === null && one.wasReady) one.attempts = [];
-  one.provider = null;
-  for (const provider of config.providers) {
-    if (one.attempts.some((attempt) => attempt.provider === provider)) continue;
-    const ask = { bundle: one.bundle, provider, threads: config.threads };
-    const error = await host.ask("proveText", ask, PROVE_SECONDS).then(
-      () => null,
-      (cause: unknown) => {
-        if (codeOf(cause) === "SHUTTING_DOWN") throw cause;
-        return messageOf(cause).split("\n")[0]!.slice(0, REASON_MAX);
-      },
-    );
-    if (error === null) {
-      one.provider = provider;
-      one.generation = host.generation();
-      one.wasReady = true;
-      return;
-    }
-    one.attempts.push({ provider, error });
-  }
+  const { bundle } = one;
+  const { providers, threads } = config;
+  const prove = (provider: string) =>
+    host.ask("proveText", { bundle, provider, threads }, PROVE_SECONDS);
+  await climb(one, providers, prove, () => host.generation());
 }
 
 function dataOf(one: Known, file: string): Promise<ReadonlyMap<string, Float32Array>> {

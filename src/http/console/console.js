@@ -146,11 +146,15 @@ function findingsBox({ model, withheld, guard, problems, values, notice }) {
   return box;
 }
 
+/** Never 0 or 1: no model knows that much. The report says the same. */
+const likelihoodText = (value) =>
+  value < 0.01 ? "below 0.01" : value > 0.99 ? "above 0.99" : value.toFixed(2);
+
 function valueText({ label, value, isLikelihood, isCalibrated, source, sourceId }) {
   const from = `${source === "head" ? "head" : "prompts"} ${sourceId}`;
   const what = isLikelihood ? "likelihood" : "score";
   const how = isCalibrated ? "calibrated by the author" : "uncalibrated";
-  return `${label.name}: ${what} ${value.toFixed(2)} (${how}, ${from})`;
+  return `${label.name}: ${what} ${isLikelihood ? likelihoodText(value) : value.toFixed(2)} (${how}, ${from})`;
 }
 
 function pictureOf(path, ordinal) {
@@ -198,7 +202,7 @@ function showRanked(title, result) {
     addLine(cell(row, answer.studyDescription), dateText(answer.studyDate));
   }
   const model = result.model ? `Model ${result.model.id} ${result.model.version}. ` : "";
-  const none = (result.answers ?? []).length === 0 ? "No other patient to compare with. " : "";
+  const none = result.answers?.length === 0 ? "Nothing to compare with. " : "";
   section.querySelector("p").textContent =
     `${none}${result.comment ?? result.detail ?? ""} ${model}`;
   section.scrollIntoView();

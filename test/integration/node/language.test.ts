@@ -5,7 +5,7 @@ import type { Node } from "../../../src/main.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
 import { kindred } from "../../support/kindred-command.ts";
 import { languageManifest, writeLanguageBundle } from "../../support/language-bundle.ts";
-import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
+import { nativeOrSkip } from "../../support/native-postgres.ts";
 import {
   getJson,
   push,
@@ -45,28 +45,17 @@ const CORES = { thin: 4, middle: 10, thick: 14, full: 22 } as const;
 for (const engine of ["embedded", "postgresql"] as const) {
   describe(`a model that knows words, ${engine} database`, () => {
     let node: Node;
-    let native: NativePostgres | undefined;
+    const native = nativeOrSkip(engine);
     const modelsDir = temporaryFolder();
     const models = ["layout-fingerprint", "words", "mute"];
     const series = (name: string) => getJson<Series>(node, `/api/v1/series/${ctUids(name).series}`);
 
-    before(async function () {
-      if (engine === "postgresql") {
-        native = await startNativePostgres();
-        if (native === undefined) {
-          if (process.env.KINDRED_REQUIRE_NATIVE_PG === "1")
-            throw new Error("native PostgreSQL is required and not there");
-          console.log(
-            "      SKIPPED: no native PostgreSQL with pgvector here (CONTRIBUTING.md says how)",
-          );
-          this.skip();
-        }
-      }
+    before(async () => {
       writeLanguageBundle(modelsDir, languageManifest("words"));
       const { heads, zeroShot, guard, ...mute } = languageManifest("mute");
       (mute.golden.at(-1)!.expected as number[])[0]! += 0.01;
       writeLanguageBundle(modelsDir, mute);
-      const databaseUrl = await native?.freshDatabase();
+      const databaseUrl = await native()?.freshDatabase();
       const extra = { encoder: { modelsDir, models }, log: { level: "error" } };
       // Once in the node's own process, once by way of a receiver, which has no models.
       const receivers = engine === "postgresql" ? 1 : 0;
@@ -81,7 +70,7 @@ for (const engine of ["embedded", "postgresql"] as const) {
     });
     after(async () => {
       await node?.stop();
-      await native?.stop();
+      await native()?.stop();
     });
 
     it("says likelihoods of a volume with where they come from, in the API and in both documents", async () => {
