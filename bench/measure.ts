@@ -28,20 +28,20 @@ export async function measure(
 ): Promise<Measurement> {
   // What the run before left in the page cache must not be written back during this one.
   execFileSync("sync");
-  const processes = receiver.processes();
+  const before = new Map(receiver.processes().map(({ pid }) => [pid, cpuSeconds(pid)]));
   const keptBefore = await receiver.kept();
   await receiver.lagP99Ms();
-  const before = processes.map(({ pid }) => cpuSeconds(pid));
   const start = process.hrtime.bigint();
   await Promise.all(folders.map((folder) => storescu(receiver, folder)));
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   const lagP99Ms = await receiver.lagP99Ms();
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const cpuMs: Partial<Record<Role, number>> = {};
-  processes.forEach(({ pid, role }, index) => {
-    const spent = ((cpuSeconds(pid) - before[index]!) * 1000) / images;
+  // A database server may have started processes meanwhile.
+  for (const { pid, role } of receiver.processes()) {
+    const spent = ((cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1000) / images;
     cpuMs[role] = (cpuMs[role] ?? 0) + spent;
-  });
+  }
   const kept = (await receiver.kept()) - keptBefore;
   if (kept !== images) throw new Error(`${receiver.name} kept ${kept} of ${images} instances`);
   const imagesPerSecond = images / seconds;

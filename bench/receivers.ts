@@ -1,10 +1,19 @@
 /** The three receivers as child processes on free loopback ports with folders of their own: ours, storescp, Orthanc. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { serve } from "../src/cli/serve.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { freePort } from "../test/support/free-port.ts";
+import type { NativePostgres } from "../test/support/native-postgres.ts";
 import { commandLine, processTree } from "./process-figures.ts";
 
 /** As `npm start` has it. */
@@ -42,7 +51,10 @@ export interface OurOptions {
   readonly dataDir: string;
   readonly sync?: boolean;
   readonly receivers?: number;
-  readonly databaseUrl?: string | undefined;
+  /** A server of its own instead of the embedded database. */
+  readonly postgres?: NativePostgres | undefined;
+  /** Slices of a series are reduced while the next arrive, as a node does by default. */
+  readonly reducesEarly?: boolean;
   /** Peers besides the sender. */
   readonly peers?: readonly object[];
   /** Further options of node, for profiling; children inherit them. */
@@ -58,9 +70,15 @@ export async function startOurs(options: OurOptions): Promise<Receiver> {
     dimse: { port },
     http: { port: httpPort },
     // Nothing of the pipeline may start while receiving is measured.
-    series: { quietSeconds: 3600, ceilingSeconds: 604_800 },
+    series: {
+      quietSeconds: 3600,
+      ceilingSeconds: 604_800,
+      reduceWhileReceiving: options.reducesEarly === true,
+    },
     ...(options.sync === false && knowsSync ? { archive: { sync: false } } : {}),
-    ...(options.databaseUrl === undefined ? {} : { database: { url: options.databaseUrl } }),
+    ...(options.postgres === undefined
+      ? {}
+      : { database: { url: await options.postgres.freshDatabase() } }),
     peers: [
       { aeTitle: SENDER_AE_TITLE, host: "127.0.0.1", allow: ["store"] },
       ...(options.peers ?? []),
@@ -88,7 +106,7 @@ export async function startOurs(options: OurOptions): Promise<Receiver> {
     aeTitle: "KINDRED",
     isOurs: true,
     http,
-    processes: () => ourProcesses(child.pid!),
+    processes: () => [...ourProcesses(child.pid!), ...serverProcesses(options.postgres)],
     kept: async () =>
       Number(
         /^kindred_instances_received_total\{status="0000H"\} (\d+)/m.exec(await metrics())?.[1] ??
@@ -100,6 +118,11 @@ export async function startOurs(options: OurOptions): Promise<Receiver> {
     },
     stop: () => stop(child, "SIGTERM"),
   };
+}
+
+function serverProcesses(postgres: NativePostgres | undefined): { pid: number; role: Role }[] {
+  const pid = postgres?.pid?.();
+  return pid === undefined ? [] : processTree(pid).map((one) => ({ pid: one, role: "database" }));
 }
 
 function ourProcesses(root: number): { pid: number; role: Role }[] {
@@ -144,25 +167,38 @@ export async function startStorescp(
   };
 }
 
+/** Where Debian's orthanc-postgresql puts it. */
+const ORTHANC_POSTGRES = "/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so";
+export const hasOrthancPostgres = existsSync(ORTHANC_POSTGRES);
+
+export interface OrthancOptions {
+  /** As in its configuration: name → [AE title, host, port]. */
+  readonly modalities?: Readonly<Record<string, readonly [string, string, number]>>;
+  /** Keeps the index instead of SQLite. */
+  readonly postgres?: NativePostgres | undefined;
+}
+
 /**
- * Orthanc with every file synced (SyncStorageArea) and its SQLite index.
- *
- * @param modalities - as in its configuration: name → [AE title, host, port]
+ * Orthanc with every file synced (SyncStorageArea). Its SQLite index is not: a commit there (journal WAL, synchronous NORMAL) may be lost
+ * in a power cut, with the file still there. Its PostgreSQL index syncs each commit.
  */
 export async function startOrthanc(
   folder: string,
-  modalities: Readonly<Record<string, readonly [string, string, number]>> = {},
+  options: OrthancOptions = {},
 ): Promise<Receiver> {
   const [port, httpPort] = [await freePort(), await freePort()];
   mkdirSync(folder, { recursive: true });
   const configFile = `${folder}.json`;
+  const { modalities = {}, postgres } = options;
+  const name = postgres === undefined ? "Orthanc" : "Orthanc, PostgreSQL";
   writeFileSync(
     configFile,
     JSON.stringify({
       StorageDirectory: folder,
       IndexDirectory: folder,
       SyncStorageArea: true,
-      Plugins: [],
+      Plugins: postgres === undefined ? [] : [ORTHANC_POSTGRES],
+      ...(postgres === undefined ? {} : { PostgreSQL: await postgresIndex(postgres) }),
       DicomPort: port,
       DicomAet: "ORTHANC",
       DicomAlwaysAllowStore: true,
@@ -173,21 +209,35 @@ export async function startOrthanc(
       AuthenticationEnabled: false,
     }),
   );
-  const child = start("Orthanc", folder, "Orthanc", [configFile]);
+  const child = start(name, folder, "Orthanc", [configFile]);
   const http = `http://127.0.0.1:${httpPort}`;
   await answers(child, async () => (await fetch(`${http}/statistics`)).ok);
   return {
-    name: "Orthanc",
+    name,
     port,
     aeTitle: "ORTHANC",
     isOurs: false,
-    processes: () => [{ pid: child.pid!, role: "receiving" }],
+    processes: () => [{ pid: child.pid!, role: "receiving" }, ...serverProcesses(postgres)],
     kept: async () => {
       const body = (await (await fetch(`${http}/statistics`)).json()) as { CountInstances: number };
       return body.CountInstances;
     },
     lagP99Ms: async () => undefined,
     stop: () => stop(child, "SIGTERM"),
+  };
+}
+
+async function postgresIndex(postgres: NativePostgres): Promise<object> {
+  const url = new URL(await postgres.freshDatabase());
+  return {
+    EnableIndex: true,
+    EnableStorage: false,
+    Host: url.hostname,
+    Port: Number(url.port),
+    Database: url.pathname.slice(1),
+    Username: url.username,
+    Password: "",
+    EnableSsl: false,
   };
 }
 

@@ -76,9 +76,11 @@ async function main(): Promise<void> {
       await begin(startDcmqrscp(join(folder, "dcmqrscp"), { aeTitle: "DEST", port })),
       await begin(
         startOrthanc(join(folder, "orthanc"), {
-          dest: ["DEST", "127.0.0.1", port],
-          // Orthanc answers moves of modalities it knows; this one is never called.
-          reader: ["READER", "127.0.0.1", port],
+          modalities: {
+            dest: ["DEST", "127.0.0.1", port],
+            // Orthanc answers moves of modalities it knows; this one is never called.
+            reader: ["READER", "127.0.0.1", port],
+          },
         }),
       ),
     ];

@@ -12,12 +12,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type NativePostgres, startNativePostgres } from "../test/support/native-postgres.ts";
 import { FIGURES, figureRow, markdown, short, spreadText } from "./figures.ts";
 import { fillDatabase } from "./fill-database.ts";
 import { type Measurement, measure, type Spread, spread } from "./measure.ts";
 import { peakRssMb } from "./process-figures.ts";
 import { profile } from "./profile.ts";
 import {
+  hasOrthancPostgres,
   knowsReceivers,
   knowsSync,
   type Receiver,
@@ -96,6 +98,7 @@ async function main(): Promise<void> {
 async function throughput(): Promise<Runs> {
   const ours = withoutUndefined({ receivers: settings.receivers });
   const receivers: Receiver[] = [];
+  const servers: NativePostgres[] = [];
   const runs: Runs = new Map();
   try {
     if (knowsSync)
@@ -113,6 +116,16 @@ async function throughput(): Promise<Runs> {
       await startStorescp(join(folder, "storescp-fork"), true),
       await startOrthanc(join(folder, "orthanc")),
     );
+    // Each with a server of its own: what it costs is counted.
+    for (const begin of withPostgres(ours)) {
+      const postgres = await startNativePostgres();
+      if (postgres === undefined) {
+        progress("no native PostgreSQL with pgvector here (CONTRIBUTING.md says how): left out");
+        break;
+      }
+      servers.push(postgres);
+      receivers.push(await begin(postgres));
+    }
     for (const one of receivers) runs.set(one.name, { one: [], four: [] });
     for (let repetition = 1 - WARM_UPS; repetition <= settings.repetitions; repetition++) {
       for (const kind of ["one", "four"] as const) {
@@ -143,7 +156,21 @@ async function throughput(): Promise<Runs> {
     return runs;
   } finally {
     for (const one of receivers) await one.stop();
+    for (const one of servers) await one.stop();
   }
+}
+
+/** Where a success means the same on both sides: file and index synced. */
+function withPostgres(ours: object): ((postgres: NativePostgres) => Promise<Receiver>)[] {
+  if (!hasOrthancPostgres) {
+    progress("no orthanc-postgresql here: Orthanc is measured with SQLite alone");
+    return [];
+  }
+  const name = "Kindred, PostgreSQL";
+  return [
+    (postgres) => startOurs({ ...ours, name, dataDir: join(folder, "postgres"), postgres }),
+    (postgres) => startOrthanc(join(folder, "orthanc-postgres"), { postgres }),
+  ];
 }
 
 interface Peak {
@@ -256,6 +283,10 @@ function tables({ runs, peaks, million: cost }: Results): string[] {
   const storescp = runs?.get("storescp");
   const fork = runs?.get("storescp --fork");
   const orthanc = runs?.get("Orthanc");
+  const [ourPostgres, orthancPostgres] = [
+    runs?.get("Kindred, PostgreSQL"),
+    runs?.get("Orthanc, PostgreSQL"),
+  ];
   const noSync = knowsSync ? "" : "ours with fsync: archive.sync is not known to this version";
   const peaksOf = (data: Peak["data"]) => {
     const ofOurs = peaks?.filter((one) => one.receiver === "Kindred" && one.data === data);
@@ -269,7 +300,16 @@ function tables({ runs, peaks, million: cost }: Results): string[] {
   const rows = [
     figureRow(FIGURES.cpu, ratio(unsynced?.one, storescp?.one, receivingCpu), noSync),
     figureRow(FIGURES.unsyncedRate, ratio(unsynced?.one, storescp?.one, rate), noSync),
-    figureRow(FIGURES.syncedRate, ratio(synced?.one, orthanc?.one, rate)),
+    figureRow(
+      FIGURES.syncedRate,
+      ratio(synced?.one, orthanc?.one, rate),
+      "embedded database; Orthanc syncs its files, not its SQLite index",
+    ),
+    figureRow(
+      FIGURES.syncedRate,
+      ratio(ourPostgres?.one, orthancPostgres?.one, rate),
+      "PostgreSQL on either side: files and index synced",
+    ),
     figureRow(
       FIGURES.fourOverOne,
       ratio(synced?.four, synced?.one, rate),
@@ -303,7 +343,8 @@ function tables({ runs, peaks, million: cost }: Results): string[] {
   if (unsynced !== undefined && fork !== undefined) {
     text.push(
       `Further ratios: four associations over storescp --fork ${ratioText(unsynced.four, fork.four, rate)}, ` +
-        `over Orthanc ${ratioText(synced?.four, orthanc?.four, rate)}; ` +
+        `over Orthanc ${ratioText(synced?.four, orthanc?.four, rate)}` +
+        `${ourPostgres === undefined ? "" : `, with PostgreSQL ${ratioText(ourPostgres.four, orthancPostgres?.four, rate)}`}; ` +
         `CPU of all our processes over storescp's ${ratioText(unsynced.one, storescp?.one, (one) => one.cpuMsSum)}, ` +
         `over Orthanc's ${ratioText(synced?.one, orthanc?.one, (one) => one.cpuMsSum)}.`,
     );
@@ -328,7 +369,7 @@ function runTables(runs: Runs): string[] {
       kind,
       of(rate),
       of(receivingCpu),
-      isOurs ? of((one) => one.cpuMs.database ?? 0) : "",
+      list[0]!.cpuMs.database === undefined ? "" : of((one) => one.cpuMs.database ?? 0),
       isOurs ? of((one) => (one.cpuMs.encoder ?? 0) + (one.cpuMs.other ?? 0)) : "",
       of((one) => one.cpuMsSum),
       list[0]!.lagP99Ms === undefined ? "" : of((one) => one.lagP99Ms ?? Number.NaN),

@@ -38,7 +38,8 @@ export async function wholeWay(folder: string, slices: number, run: number): Pro
   const name = `way-${slices}-${run}`;
   try {
     const [series] = writeSeries(join(own, "series"), name, slices, 1, EXTENT_MM / slices);
-    const node = await startOurs({ name: "Kindred", dataDir: join(own, "data") });
+    const dataDir = join(own, "data");
+    const node = await startOurs({ name: "Kindred", dataDir, reducesEarly: true });
     try {
       // Threads and code are warm in a node that works: a small series goes first.
       const [small] = writeSeries(join(own, "small"), `small-${name}`, 40, 1);

@@ -15,6 +15,8 @@ const packages = new URL("../../.cache/py/lib/", import.meta.url).pathname;
 export interface NativePostgres {
   /** URL of a fresh, empty database. */
   freshDatabase(): Promise<string>;
+  /** Of the server's first process; only for a server of our own. */
+  readonly pid?: () => number;
   /** Stops the server at once, as a power cut would; only for a server of our own. */
   halt?(): Promise<void>;
   /** Starts it again after halt. */
@@ -95,6 +97,7 @@ export async function startNativePostgres(): Promise<NativePostgres | undefined>
       await end("SIGINT");
       rmSync(folder, { recursive: true, force: true });
     }),
+    pid: () => server.pid!,
     // Immediate shutdown.
     halt: () => end("SIGQUIT"),
     async resume() {
