@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { isValidUid } from "../dicom/uids.ts";
+import { inapplicable } from "../encoder/applicability.ts";
 import { discoverBundles } from "../encoder/bundle.ts";
 import { createEncoder, type Encoder, type EncoderProfile } from "../encoder/encoder.ts";
 import { modelFolders } from "../encoder/model-folders.ts";
@@ -16,6 +17,7 @@ import { STATUSES } from "../kernel/statuses.ts";
 import { type ReconstructedVolume, tensorFile } from "../pipeline/reconstruct-task.ts";
 import { createReconstructor, type Reconstructor } from "../pipeline/reconstructor.ts";
 import { findingLines, VERDICTS } from "../report/wording.ts";
+import type { VolumeVerdict } from "../volume/types.ts";
 import { printable } from "./api.ts";
 import type { Command } from "./commands.ts";
 import { parseCommand } from "./options.ts";
@@ -23,7 +25,9 @@ import { archiveFiles } from "./volume/archive-files.ts";
 import { bySeries, filesBelow, type SeriesFiles } from "./volume/dicom-files.ts";
 
 interface EmbeddedVolume extends Pick<ReconstructedVolume, "ordinal" | "label" | "verdict"> {
-  /** Unit length; null when the volume was refused. */
+  /** Why the model does not apply to the volume: a node leaves it out then. Empty when it does. */
+  readonly inapplicable: readonly string[];
+  /** Unit length; null when the volume was refused or the model does not apply to it. */
   readonly vector: readonly number[] | null;
   readonly provider: string | null;
   /** Of the model run alone. */
@@ -97,7 +101,8 @@ export const embed: Command = {
 async function openEncoder(config: Config, model: string): Promise<Encoder> {
   const verified = await openVerifiedFiles(resolve(config.dataDir));
   const encoder = createEncoder({
-    config: config.encoder,
+    // Every profile can be asked for, whatever the site runs.
+    config: { ...config.encoder, profiles: [] },
     bundles: await discoverBundles(modelFolders(config), [model], verified),
     log: silentLogger(),
     metrics: createMetrics(),
@@ -151,12 +156,14 @@ async function embedOne(
     });
     volumeSeconds = (performance.now() - started) / 1000;
     for (const { ordinal, label, verdict } of result.volumes) {
-      const one = { ordinal, label, verdict };
-      if (verdict.outcome === "refused") {
+      const reasons = misfit(chosen, verdict);
+      const one = { ordinal, label, verdict, inapplicable: reasons };
+      const path = tensorFile(tensorPrefix, ordinal);
+      if (verdict.outcome === "refused" || reasons.length > 0) {
+        await rm(path, { force: true });
         volumes.push({ ...one, vector: null, provider: null, runSeconds: null });
         continue;
       }
-      const path = tensorFile(tensorPrefix, ordinal);
       const made = await encoder.embedFile(chosen.modelId, chosen.profile.id, path);
       await rm(path, { force: true });
       const runSeconds = made.milliseconds / 1000;
@@ -174,6 +181,12 @@ async function embedOne(
   }
 }
 
+function misfit({ applicability }: EncoderProfile, verdict: VolumeVerdict): string[] {
+  const { sizeVoxels, spacingMm } = verdict;
+  if (sizeVoxels === null || spacingMm === null) return [];
+  return inapplicable(applicability, { sizeVoxels, spacingMm });
+}
+
 /** 0 when something was embedded and nothing broke. */
 function exitOf(all: readonly EmbeddedSeries[]): number {
   const refused = STATUSES.NOT_A_VOLUME.exit;
@@ -189,9 +202,10 @@ const FIRST_VALUES = 4;
 function seriesText({ seriesInstanceUid, files, volumes, error }: EmbeddedSeries): string[] {
   return [
     `Series ${seriesInstanceUid} (${files} ${files === 1 ? "file" : "files"})`,
-    ...volumes.flatMap(({ ordinal, label, verdict, vector, provider, runSeconds }) => [
+    ...volumes.flatMap(({ ordinal, label, verdict, vector, provider, runSeconds, ...rest }) => [
       `  Volume ${ordinal}${label === "" ? "" : ` (${label})`}: ${VERDICTS[verdict.outcome]}`,
       ...findingLines({ verdict }).map((text) => `    ${text}`),
+      ...rest.inapplicable.map((reason) => `    The model does not apply: ${reason}`),
       ...(vector === null
         ? []
         : [

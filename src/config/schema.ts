@@ -556,6 +556,12 @@ const nodeSchema = z.strictObject({
         .min(1)
         .default(["layout-fingerprint"])
         .describe("Model ids to run on every CT volume; the first answers similarity queries."),
+      profiles: z
+        .array(z.string().regex(/^[^:]+:[^:]+$/, "must be MODEL:PROFILE"))
+        .default([])
+        .describe(
+          "Profiles to run, as `model:profile`; all those of a model that is not named here. `kindred model list` shows them.",
+        ),
       acceptedLicences: z
         .array(z.string().min(1))
         .default([])
@@ -753,7 +759,7 @@ const nodeSchema = z.strictObject({
     .prefault({}),
 });
 
-/** The whole configuration; where a peer is called by TLS, the files for that must be there. */
+/** The whole configuration, with what one part asks of another. */
 export const configSchema = nodeSchema.superRefine((config, context) => {
   config.peers.forEach((peer, index) => {
     const { keyFile, certFile, caFile } = config.dimse.tls;
@@ -761,6 +767,13 @@ export const configSchema = nodeSchema.superRefine((config, context) => {
       return;
     const message = "needs dimse.tls.keyFile, certFile and caFile";
     context.addIssue({ code: "custom", message, path: ["peers", index, "tls"] });
+  });
+  const { models, profiles } = config.encoder;
+  profiles.forEach((one, index) => {
+    const model = one.slice(0, one.indexOf(":"));
+    if (models.includes(model)) return;
+    const message = `names the model ${model}, which is not in encoder.models`;
+    context.addIssue({ code: "custom", message, path: ["encoder", "profiles", index] });
   });
   const { role } = config.node;
   if (role === "all" || config.database.url !== undefined || config.database.urlFile !== undefined)

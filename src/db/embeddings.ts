@@ -43,7 +43,8 @@ export async function ensureSpace(
 ): Promise<EmbeddingSpace> {
   await tx.query(
     `insert into embedding_space (model_id, model_version, bundle_digest, profile, space, rank, dimension, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (bundle_digest, profile, space) do nothing`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (bundle_digest, profile, space)
+     do update set rank = excluded.rank where embedding_space.rank <> excluded.rank`,
     [
       wanted.modelId,
       wanted.modelVersion,
@@ -61,6 +62,12 @@ export async function ensureSpace(
     [wanted.bundleDigest, wanted.profile, wanted.space],
   );
   const space = toSpace(rows[0]!);
+  // The site has chosen other profiles since: one space answers for the bundle.
+  if (space.rank === 0)
+    await tx.query(
+      "update embedding_space set rank = 1 where bundle_digest = $1 and rank = 0 and space_id <> $2",
+      [space.bundleDigest, space.spaceId],
+    );
   const table = tableOf(space);
   await tx.query(
     `create table if not exists ${table} (

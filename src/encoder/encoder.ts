@@ -8,6 +8,7 @@ import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Bundle, BundleResult } from "./bundle.ts";
+import { chosenProfiles, withKnownProfiles } from "./chosen-profiles.ts";
 import type { Judgement, ProfileAnswer } from "./findings/judge.ts";
 import { createJudges } from "./findings/judges.ts";
 import type { Applicability, Profile, Space } from "./manifest.ts";
@@ -108,10 +109,12 @@ export function createEncoder(options: {
   metrics: Metrics;
 }): Encoder {
   const { config, log } = options;
-  const bundles = options.bundles.map((one) => licensed(one, config.acceptedLicences));
+  const bundles = options.bundles.map((one) =>
+    withKnownProfiles(licensed(one, config.acceptedLicences), config.profiles),
+  );
   const loaded = bundles.flatMap((one) => ("bundle" in one ? [one.bundle] : []));
   const served = loaded.flatMap((bundle) =>
-    bundle.manifest.profiles.map((profile) => unserved(bundle, profile.id)),
+    chosenProfiles(bundle, config.profiles).map((id) => unserved(bundle, id)),
   );
   const texts = createTextEncoder({ config, bundles: loaded, log });
   const judges = createJudges(texts);
@@ -144,7 +147,7 @@ export function createEncoder(options: {
     },
     async embedText(text, modelId) {
       const asked = searchText(text);
-      const { bundle, space } = sharedSpace(loaded, modelId);
+      const { bundle, space } = sharedSpace(served, modelId);
       const vector = await texts.searchVector(bundle, asked);
       return {
         modelId: bundle.manifest.id,
@@ -155,7 +158,9 @@ export function createEncoder(options: {
       };
     },
     profiles: () =>
-      served.filter((one) => one.wasReady || !one.wasTried).map((one) => profileOf(one)),
+      served
+        .filter((one) => one.wasReady || !one.wasTried)
+        .map((one) => profileOf(one, served.find(({ bundle }) => bundle === one.bundle) === one)),
     bundles: () => loaded,
     status: () => statusOf(bundles, served),
     async embedFile(modelId, profileId, tensorPath) {
@@ -173,11 +178,12 @@ export function createEncoder(options: {
 }
 
 /** The first space of volumes that texts lie in too. @throws KindredError `MODEL_NOT_READY` when there is none */
-function sharedSpace(loaded: readonly Bundle[], modelId: string | undefined) {
-  for (const bundle of loaded) {
+function sharedSpace(served: readonly Serving[], modelId: string | undefined) {
+  for (const { bundle, profileId } of served) {
     if (modelId !== undefined && bundle.manifest.id !== modelId) continue;
-    const { spaces } = bundle.manifest;
-    const space = spaces.find((one) => one.sharedWithText && one.granularity === "volume");
+    const space = bundle.manifest.spaces.find(
+      (one) => one.profile === profileId && one.sharedWithText && one.granularity === "volume",
+    );
     if (space !== undefined) return { bundle, space };
   }
   throw new KindredError(
@@ -195,11 +201,11 @@ function tell(log: Logger, one: ModelStatus): void {
       { event: "model.failed", model, profile, reason, attempts },
       "a model did not prove itself and will not run",
     );
-  else
-    log.info(
-      { event: "model.ready", model, profile, provider, precision, attempts, notes },
-      "a model proved itself",
-    );
+  else {
+    const told = { event: "model.ready", model, profile, provider, precision, attempts, notes };
+    if (attempts.length === 0) log.info(told, "a model proved itself");
+    else log.warn(told, "a model proved itself, but not where it was meant to run");
+  }
 }
 
 /** The licence gate: a bundle whose licence must be accepted and was not is as good as broken. */
@@ -212,7 +218,7 @@ function licensed(one: BundleResult, accepted: readonly string[]): BundleResult 
   return { id: one.id, error };
 }
 
-function profileOf({ bundle, profileId }: Serving): EncoderProfile {
+function profileOf({ bundle, profileId }: Serving, isDefault: boolean): EncoderProfile {
   const { manifest, digest } = bundle;
   const { id, version, title, summary, limits, intendedUse, applicability } = manifest;
   return {
@@ -226,6 +232,6 @@ function profileOf({ bundle, profileId }: Serving): EncoderProfile {
     applicability,
     profile: manifest.profiles.find((one) => one.id === profileId)!,
     spaces: volumeSpaces(manifest, profileId),
-    isDefault: manifest.profiles[0]!.id === profileId,
+    isDefault,
   };
 }

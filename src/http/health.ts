@@ -60,8 +60,13 @@ async function measure(metrics: Metrics, { queue, encoder }: Processing): Promis
   metrics.queueDepth.reset();
   for (const row of await queue.counts())
     metrics.queueDepth.set({ kind: row.kind, state: row.state }, row.count);
-  for (const { modelId: model, profile, state } of encoder.status())
+  metrics.modelProvider.reset();
+  for (const { modelId: model, profile, state, provider, attempts } of encoder.status()) {
     metrics.modelReady.set({ model, profile: profile ?? "" }, state === "ready" ? 1 : 0);
+    const wanted = attempts[0]?.provider ?? provider;
+    if (profile !== null && provider !== null && wanted !== null)
+      metrics.modelProvider.set({ model, profile, provider, wanted }, 1);
+  }
 }
 
 function outcomeOf(check: Promise<void>): Promise<string> {

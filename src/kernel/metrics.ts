@@ -103,6 +103,11 @@ export function createMetrics() {
       "model",
       "profile",
     ]),
+    modelProvider: gauge(
+      "model_provider",
+      "1 for the execution provider that the model profile runs on; `wanted` is the first one asked for",
+      ["model", "profile", "provider", "wanted"],
+    ),
     encoderSeconds: histogram("encoder_seconds", "Time a model run took", ["model"]),
     findSeconds: histogram("find_seconds", "Time a C-FIND took", ["called"]),
     findTimeoutsTotal: counter(

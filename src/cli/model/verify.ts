@@ -18,7 +18,8 @@ export async function proveBundle(
 ): Promise<readonly ModelStatus[]> {
   const { id } = bundle.manifest;
   const encoder = createEncoder({
-    config: { ...config.encoder, providers, acceptedLicences: [id] },
+    // Every profile, whatever the site runs.
+    config: { ...config.encoder, providers, acceptedLicences: [id], profiles: [] },
     bundles: [{ id, bundle }],
     log: silentLogger(),
     metrics: createMetrics(),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { encodeFileMeta } from "../../../src/dicom/part10.ts";
 import { type CtSeriesOptions, ctSeries, ctUids } from "../../support/ct-series.ts";
+import { stagedManifest, writeBundle } from "../../support/graph-bundle.ts";
 import { kindred } from "../../support/kindred-command.ts";
 import { temporaryFolder } from "../../support/node-under-test.ts";
 
@@ -13,7 +14,11 @@ interface Answer {
   readonly series: readonly {
     readonly source: string;
     readonly seriesInstanceUid: string;
-    readonly volumes: readonly { readonly vector: number[] | null; readonly provider: string }[];
+    readonly volumes: readonly {
+      readonly vector: number[] | null;
+      readonly provider: string;
+      readonly inapplicable: readonly string[];
+    }[];
   }[];
 }
 
@@ -66,6 +71,23 @@ describe("kindred embed", function () {
     expect(series[0]!.volumes[0]!.vector).to.equal(null);
     const words = await kindred("embed", folder, ...MODEL);
     expect(words.stdout).to.include("A volume needs at least 4 slices.");
+  });
+
+  it("gives no vector of a volume that the model is not made for, as a node would not", async () => {
+    const root = temporaryFolder();
+    const folder = writeSeries(root, { name: "small" });
+    const picky = {
+      ...stagedManifest("picky"),
+      applicability: { modalities: ["CT"], slicesMin: 99 },
+    };
+    writeBundle(join(root, "models"), picky);
+    const argv = ["embed", folder, "--model", "picky", "--set", `encoder.modelsDir=${root}/models`];
+    const ended = await kindred(...argv, "--json");
+    expect(ended.code, ended.stderr).to.equal(65);
+    const [volume] = (JSON.parse(ended.stdout) as Answer).series[0]!.volumes;
+    expect(volume!.vector).to.equal(null);
+    expect(volume!.inapplicable).to.have.length(1);
+    expect((await kindred(...argv)).stdout).to.match(/does not apply: .* the model needs 99/);
   });
 
   it("says which model, profile or series there is not", async () => {

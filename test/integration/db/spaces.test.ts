@@ -65,6 +65,18 @@ for (const engine of ENGINES) {
       expect(await make("new", "a", "first", 0)).to.deep.equal(first);
     });
 
+    it("one of a bundle answers, also after the site has chosen other profiles", async () => {
+      await make("chosen", "a", "first", 0);
+      await make("chosen", "b", "other", 1);
+      const other = await make("chosen", "b", "other", 0);
+      expect(other.rank).to.equal(0);
+      expect(await findSpace(database, "m", "chosen")).to.deep.equal(other);
+      const first = await make("chosen", "a", "first", 0);
+      expect(await findSpace(database, "m", "chosen")).to.deep.equal(first);
+      await make("chosen", "b", "other", 1);
+      expect(await findSpace(database, "m", "chosen")).to.deep.equal(first);
+    });
+
     it("each has vectors of its own; a volume goes from those of one profile alone", async () => {
       const [first, second] = [
         await make("new", "a", "first", 0),

@@ -42,6 +42,7 @@ describe("encoder", () => {
 
   const settings = (given: Partial<Config["encoder"]> = {}): Config["encoder"] => ({
     models: [ID],
+    profiles: [],
     acceptedLicences: [],
     providers: ["cpu"],
     threads: 1,

@@ -23,7 +23,7 @@ describe("models that cannot serve a series", function () {
   this.timeout(120_000);
   let node: Node;
 
-  const start = async (...models: string[]) => {
+  const start = async (models: string[], profiles: string[] = []) => {
     const modelsDir = temporaryFolder();
     const unproved = stagedManifest("unproved");
     for (const golden of unproved.golden as { expected: number[] }[]) golden.expected[0]! += 0.1;
@@ -33,7 +33,7 @@ describe("models that cannot serve a series", function () {
       stagedManifest("staged"),
     ];
     for (const one of bundles) writeBundle(modelsDir, one);
-    const encoder = { modelsDir, models, providers: ["cuda", "cpu"] };
+    const encoder = { modelsDir, models, profiles, providers: ["cuda", "cpu"] };
     ({ node } = await startTestNode({ extra: { encoder } }));
   };
   const ask = (name: string) => getJson<Series>(node, `/api/v1/series/${ctUids(name).series}`);
@@ -41,7 +41,7 @@ describe("models that cannot serve a series", function () {
   afterEach(() => node?.stop());
 
   it("are left aside: unproved, not made for it, or asked for a GPU that is not there", async () => {
-    await start("layout-fingerprint", "unproved", "picky", "staged");
+    await start(["layout-fingerprint", "unproved", "picky", "staged"]);
     await push(node.dicom, ctSeries({ name: "aside" }));
     const done = await waitFor(
       () => ask("aside"),
@@ -74,10 +74,37 @@ describe("models that cannot serve a series", function () {
     expect(own.notes.join()).to.include("asked for cuda, it runs on cpu");
     const ready = await getJson<{ warnings: Record<string, string> }>(node, "/readyz");
     expect(ready.warnings.providers).to.include("runs on cpu, not on cuda");
+    const metrics = await (await fetch(`http://127.0.0.1:${node.http.port}/metrics`)).text();
+    expect(metrics).to.include(
+      'kindred_model_provider{model="staged",profile="mean",provider="cpu",wanted="cuda"} 1',
+    );
+  });
+
+  it("run in the profiles that the site names, and are not missed in the others", async () => {
+    await start(["layout-fingerprint", "staged"], ["staged:max"]);
+    await push(node.dicom, ctSeries({ name: "chosen" }));
+    const done = await waitFor(
+      () => ask("chosen"),
+      (one) => ["reported", "failed"].includes(one.state),
+    );
+    expect(done.state, done.reason ?? "").to.equal("reported");
+    expect(done.models.map((one) => `${one.id} ${one.profile}`)).to.deep.equal([
+      "layout-fingerprint whole-body-6mm",
+      "staged max",
+    ]);
+    expect(done.skippedModels).to.deep.equal([]);
+    const similar = await fetch(
+      `http://127.0.0.1:${node.http.port}/api/v1/similar?series=${ctUids("chosen").series}&model=staged`,
+    );
+    expect(similar.status).to.equal(200);
+    await node.stop();
+    await start(["layout-fingerprint", "staged"], ["staged:none"]);
+    const ready = await getJson<{ warnings: Record<string, string> }>(node, "/readyz");
+    expect(ready.warnings.models).to.match(/names staged:none, and it has .*staged:max/);
   });
 
   it("end it as refused, with the numbers, when none is made for it", async () => {
-    await start("picky");
+    await start(["picky"]);
     await push(node.dicom, ctSeries({ name: "none" }));
     const done = await waitFor(
       () => ask("none"),

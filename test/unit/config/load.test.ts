@@ -24,6 +24,14 @@ describe("loadConfig", () => {
     expect(Object.isFrozen(config.dimse)).to.equal(true);
   });
 
+  it("wants the models of encoder.profiles among those that run", () => {
+    const found = problems({ KINDRED_ENCODER__PROFILES: '["astra:chest","astra"]' });
+    expect(found).to.include("must be MODEL:PROFILE");
+    expect(problems({ KINDRED_ENCODER__PROFILES: '["astra:chest"]' })).to.include(
+      "names the model astra, which is not in encoder.models",
+    );
+  });
+
   it("reads the environment names that outside checks use", () => {
     const config = loadConfig({
       env: {
