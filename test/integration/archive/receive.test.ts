@@ -13,7 +13,7 @@ import {
   type TestArchive,
 } from "../../support/archive-under-test.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
-import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
+import { nativeOrSkip } from "../../support/native-postgres.ts";
 import { waitFor } from "../../support/node-under-test.ts";
 
 async function seriesOf(database: Queryable, name: string) {
@@ -40,25 +40,17 @@ function otherBytes<T extends { dataSet: Buffer }>(instance: T): T {
 for (const engine of ["embedded", "postgresql"] as const) {
   describe(`the receiving end on ${engine}`, function () {
     this.timeout(120_000);
-    let native: NativePostgres | undefined;
+    const native = nativeOrSkip(engine);
     let database: Database;
     let archive: TestArchive | undefined;
 
-    before(async function () {
-      if (engine === "postgresql") {
-        native = await startNativePostgres();
-        if (native === undefined) {
-          if (process.env.KINDRED_REQUIRE_NATIVE_PG === "1")
-            throw new Error("native PostgreSQL is required and not there");
-          console.log("      SKIPPED: no native PostgreSQL (CONTRIBUTING.md says how to get one)");
-          this.skip();
-        }
-        database = await openTestDatabase({ url: await native.freshDatabase() });
-      } else database = await openTestDatabase();
+    before(async () => {
+      const url = await native()?.freshDatabase();
+      database = await openTestDatabase(url === undefined ? {} : { url });
     });
     after(async () => {
       await database?.close();
-      await native?.stop();
+      await native()?.stop();
     });
     const open = async (settings: Parameters<typeof openTestArchive>[0]["archive"] = {}) => {
       archive = await openTestArchive({ database: database.bounded, archive: settings });

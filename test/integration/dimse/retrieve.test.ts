@@ -16,7 +16,7 @@ import {
   type Message,
   retrieveIdentifier,
 } from "../../support/dimse-peer.ts";
-import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
+import { nativeOrSkip } from "../../support/native-postgres.ts";
 import { push, startTestNode, temporaryFolder, waitFor } from "../../support/node-under-test.ts";
 import {
   type ScriptedDestination,
@@ -45,28 +45,19 @@ for (const engine of ["embedded", "postgresql"] as const) {
     const one = ctSeries({ name: "move-one", slices: SLICES });
     const two = ctSeries({ name: "move-two", slices: 3, patientId: "P-move-one" });
     const { study, series } = ctUids("move-one");
-    let native: NativePostgres | undefined;
+    const native = nativeOrSkip(engine);
     let node: Node;
     let log: string[];
     let near: ScriptedDestination;
     let far: ScriptedDestination;
     const peers: DimsePeer[] = [];
 
-    before(async function () {
-      if (engine === "postgresql") {
-        native = await startNativePostgres();
-        if (native === undefined) {
-          if (process.env.KINDRED_REQUIRE_NATIVE_PG === "1")
-            throw new Error("native PostgreSQL is required and not there");
-          console.log("      SKIPPED: no native PostgreSQL with pgvector here");
-          this.skip();
-        }
-      }
+    before(async () => {
       [near, far] = [await startScriptedDestination(), await startScriptedDestination()];
       const called = { host: "127.0.0.1", allow: [] };
       ({ node, log } = await startTestNode({
         dataDir,
-        databaseUrl: await native?.freshDatabase(),
+        databaseUrl: await native()?.freshDatabase(),
         quietSeconds: 3600,
         extra: {
           outbound: { responseSeconds: 3 },
@@ -88,7 +79,7 @@ for (const engine of ["embedded", "postgresql"] as const) {
       await node?.stop();
       await near?.stop();
       await far?.stop();
-      await native?.stop();
+      await native()?.stop();
     });
     afterEach(() => {
       for (const peer of peers.splice(0)) peer.abort();

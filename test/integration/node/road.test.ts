@@ -4,7 +4,7 @@ import { type StandInPacs, startStandInPacs } from "../../../src/cli/demo/stand-
 import { find } from "../../../src/dimse/requestor/find.ts";
 import type { Node } from "../../../src/main.ts";
 import { ctSeries, ctUids } from "../../support/ct-series.ts";
-import { type NativePostgres, startNativePostgres } from "../../support/native-postgres.ts";
+import { nativeOrSkip } from "../../support/native-postgres.ts";
 import {
   getJson,
   push,
@@ -46,7 +46,7 @@ for (const engine of ["embedded", "postgresql"] as const) {
     let node: Node;
     let log: string[];
     let pacs: StandInPacs;
-    let native: NativePostgres | undefined;
+    const native = nativeOrSkip(engine);
     const series = (name: string) =>
       getJson<SeriesAnswer>(node, `/api/v1/series/${ctUids(name).series}`);
     const settled = (name: string) =>
@@ -55,19 +55,8 @@ for (const engine of ["embedded", "postgresql"] as const) {
         (one) => ["delivered", "refused", "failed"].includes(one.state),
       );
 
-    before(async function () {
-      if (engine === "postgresql") {
-        native = await startNativePostgres();
-        if (native === undefined) {
-          if (process.env.KINDRED_REQUIRE_NATIVE_PG === "1")
-            throw new Error("native PostgreSQL is required and not there");
-          console.log(
-            "      SKIPPED: no native PostgreSQL with pgvector here (CONTRIBUTING.md says how)",
-          );
-          this.skip();
-        }
-      }
-      const databaseUrl = await native?.freshDatabase();
+    before(async () => {
+      const databaseUrl = await native()?.freshDatabase();
       pacs = await startStandInPacs(temporaryFolder(), 0);
       ({ node, log } = await startTestNode({ databaseUrl, pacsPort: pacs.port }));
       for (const [name, core] of [
@@ -82,7 +71,7 @@ for (const engine of ["embedded", "postgresql"] as const) {
     after(async () => {
       await node?.stop();
       await pacs?.listener.stop();
-      await native?.stop();
+      await native()?.stop();
     });
 
     it("delivers two documents for each series and says so", async () => {
