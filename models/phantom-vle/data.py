@@ -71,6 +71,11 @@ class Cells:
         part, i = self.phantoms.at[index]
         return self.maps[part][i]
 
+    def volumes(self, indices):
+        """Float32 [batch, 1, 96, 80, 104], as the bundle's profile gives them: what lies in cells is rounded."""
+        at = [self.phantoms.at[index] for index in indices]
+        return torch.from_numpy(np.stack([self.phantoms.maps[part][i] for part, i in at])[:, None] * np.float32(0.001))
+
     def batch(self, indices, shifts=None):
         """
         Float16 [batch, 7, 48, 40, 52]. `shifts` [batch, 3] moves each phantom by so many cells; what comes in from outside is air.

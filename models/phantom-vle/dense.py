@@ -107,7 +107,7 @@ def maps_of(backbone, phantoms, indices, rng=None):
     backbone.eval()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         cells = phantoms.batch(indices).to(torch.bfloat16) if rng is None else shaken(phantoms, indices, rng)
-        x, logits, _ = backbone(cells.contiguous(memory_format=torch.channels_last_3d))
+        x, logits = backbone(cells.contiguous(memory_format=torch.channels_last_3d))
     x, sums = gathered(x.float(), logits.float())
     return x.bfloat16(), sums
 

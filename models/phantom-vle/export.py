@@ -98,7 +98,7 @@ def vectors_of(pair, phantoms, indices):
     """Unit vectors and guard features, by torch in float32."""
     found = []
     for at in range(0, len(indices), 8):
-        found.append([one.numpy() for one in pair.image.of_cells(phantoms.batch(indices[at : at + 8]).float())])
+        found.append([one.numpy() for one in pair.image(phantoms.volumes(indices[at : at + 8]))])
     return unit(np.concatenate([e for e, _ in found])), np.concatenate([f for _, f in found])
 
 

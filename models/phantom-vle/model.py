@@ -56,13 +56,12 @@ class Backbone(nn.Module):
         self.told = nn.Conv3d(a, len(BITS), 1)
 
     def forward(self, cells):
-        """[batch, 7, z, y, x] → [batch, 48, z/2, y/2, x/2], [batch, 16, z/2, y/2, x/2], first layer like the first"""
-        first = F.relu(self.stem(cells))
-        x = self.stage1(first)
+        """[batch, 7, z, y, x] → [batch, 48, z/2, y/2, x/2], [batch, 16, z/2, y/2, x/2]"""
+        x = self.stage1(F.relu(self.stem(cells)))
         wide = self.up(self.stage2(F.relu(self.down2(x))))
         x = F.relu(x + F.interpolate(wide, scale_factor=2.0, mode="nearest"))
         x = F.relu(x + self.joined(x))
-        return x, self.told(x), first
+        return x, self.told(x)
 
 
 def summed(x):
@@ -113,7 +112,7 @@ class Pool(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """[batch, 1, 96, 80, 104] in thousands of HU → embedding [batch, DIM], features [batch, 4 × 48] of its first and last cells."""
+    """[batch, 1, 96, 80, 104] in thousands of HU → embedding [batch, DIM], features [batch, 5 × 7] that the guard measures."""
 
     def __init__(self):
         super().__init__()
@@ -124,16 +123,19 @@ class ImageTower(nn.Module):
         return self.of_cells(front(volume))
 
     def of_cells(self, cells):
-        x, logits, first = self.backbone(cells)
-        features = torch.cat([one for layer in (first, x) for one in spread_of(layer)], 1)
-        return self.head(self.pool(*gathered(x, logits))), features
+        return self.head(self.pool(*gathered(*self.backbone(cells)))), texture(cells)
 
 
-def spread_of(layer):
-    """Mean and standard deviation of each channel: what the guard measures."""
-    flat = layer.flatten(2)
+def texture(cells):
+    """
+    Of what front gives: the mean of each channel, and the logarithms of its standard deviation and of how much neighbours differ along
+    each axis. Nothing of it is learned: a net trained on phantoms is the last to notice what phantoms never had.
+    """
+    flat = cells.flatten(2)
     mean = flat.mean(2)
-    return mean, (flat - mean.unsqueeze(2)).square().mean(2).add(1e-8).sqrt()
+    spread = (flat - mean.unsqueeze(2)).square().mean(2).sqrt()
+    steps = [cells[:, :, 1:] - cells[:, :, :-1], cells[:, :, :, 1:] - cells[:, :, :, :-1], cells[..., 1:] - cells[..., :-1]]
+    return torch.cat([mean, *(torch.log(one + 1e-4) for one in [spread, *(step.abs().flatten(2).mean(2) for step in steps)])], 1)
 
 
 def as_cells(x):

