@@ -3,7 +3,7 @@
  * times; medians with their spread, ratios of neighbours, and each demanded figure beside its target.
  *
  *   npm run bench:store -- [--quick] [--images 300] [--repetitions 5] [--only throughput,memory,million]
- *     [--million 1000000] [--receivers N] [--settle 310] [--profile] [--write docs/benchmarks.md]
+ *     [--million 1000000] [--receivers N] [--profile] [--write docs/benchmarks.md]
  *
  * Needs dcmtk and Orthanc. Everything runs on loopback in a temporary folder; whatever was started is stopped.
  */
@@ -43,7 +43,6 @@ const { values } = parseArgs({
     only: { type: "string", default: "throughput,memory,million" },
     million: { type: "string" },
     receivers: { type: "string" },
-    settle: { type: "string" },
     profile: { type: "boolean", default: false },
     write: { type: "string" },
   },
@@ -56,11 +55,6 @@ const settings = {
   memoryRepetitions: isQuick ? 1 : 3,
   million: Number(values.million ?? (isQuick ? 20_000 : 1_000_000)),
   receivers: values.receivers === undefined ? undefined : Number(values.receivers),
-  /**
-   * ext4 makes no file in the inode of one that was deleted less than 60 seconds ago, 300 while that is not written back: it looks past each, and
-   * whoever makes files pays up to a millisecond for it. What ran before this has deleted files.
-   */
-  settleSeconds: Number(values.settle ?? (isQuick ? 0 : 310)),
 };
 
 /**
@@ -90,11 +84,7 @@ async function main(): Promise<void> {
     );
   } else {
     const results: Results = {};
-    if (sections.has("throughput")) {
-      progress(`waiting ${settings.settleSeconds} s, until no file was deleted lately`);
-      await new Promise((resolve) => setTimeout(resolve, settings.settleSeconds * 1000));
-      results.runs = await throughput();
-    }
+    if (sections.has("throughput")) results.runs = await throughput();
     if (sections.has("memory")) results.peaks = await memory();
     if (sections.has("million")) results.million = await million();
     lines.push(...tables(results));
@@ -139,7 +129,7 @@ async function throughput(): Promise<Runs> {
     for (const one of receivers) runs.set(one.name, { one: [], four: [] });
     for (let repetition = 1 - WARM_UPS; repetition <= settings.repetitions; repetition++) {
       for (const kind of ["one", "four"] as const) {
-        // Kept to the end: nothing is deleted meanwhile.
+        // Kept to the end: ext4 looks for a new inode past all that were deleted in the last minutes, and whoever makes files pays.
         const series = join(folder, `series-${kind}-${repetition}`);
         const parts = writeSeries(series, `${kind}-${repetition}`, settings.images, ASSOCIATIONS);
         // Each begins in turn, so that no receiver always follows the same one.
