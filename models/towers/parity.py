@@ -1,4 +1,4 @@
-"""The authors' own code against what Kindred runs: pip install -r requirements-parity.txt, then
+"""The authors' own code against what Kindred runs: pip install -r requirements-parity.txt -r ../astra/requirements-weights.txt, then
 
 python parity.py golden --model astra --bundle FOLDER      the tower on the golden inputs, PyTorch against ONNX Runtime
 python parity.py series --model astra --data FOLDER --profile chest SERIES...     real series, from DICOM files to the unit vector
