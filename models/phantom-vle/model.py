@@ -120,9 +120,7 @@ class ImageTower(nn.Module):
         self.head = nn.Sequential(nn.Linear(self.pool.seen, 384), nn.GELU(), nn.Linear(384, DIM))
 
     def forward(self, volume):
-        return self.of_cells(front(volume))
-
-    def of_cells(self, cells):
+        cells = front(volume)
         return self.head(self.pool(*gathered(*self.backbone(cells)))), texture(cells)
 
 

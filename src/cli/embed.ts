@@ -17,7 +17,6 @@ import { STATUSES } from "../kernel/statuses.ts";
 import { type ReconstructedVolume, tensorFile } from "../pipeline/reconstruct-task.ts";
 import { createReconstructor, type Reconstructor } from "../pipeline/reconstructor.ts";
 import { findingLines, VERDICTS } from "../report/wording.ts";
-import type { VolumeVerdict } from "../volume/types.ts";
 import { printable } from "./api.ts";
 import type { Command } from "./commands.ts";
 import { parseCommand } from "./options.ts";
@@ -156,10 +155,11 @@ async function embedOne(
     });
     volumeSeconds = (performance.now() - started) / 1000;
     for (const { ordinal, label, verdict } of result.volumes) {
-      const reasons = misfit(chosen, verdict);
+      const isRefused = verdict.outcome === "refused";
+      const reasons = isRefused ? [] : inapplicable(chosen.applicability, verdict);
       const one = { ordinal, label, verdict, inapplicable: reasons };
       const path = tensorFile(tensorPrefix, ordinal);
-      if (verdict.outcome === "refused" || reasons.length > 0) {
+      if (isRefused || reasons.length > 0) {
         await rm(path, { force: true });
         volumes.push({ ...one, vector: null, provider: null, runSeconds: null });
         continue;
@@ -181,12 +181,6 @@ async function embedOne(
   }
 }
 
-function misfit({ applicability }: EncoderProfile, verdict: VolumeVerdict): string[] {
-  const { sizeVoxels, spacingMm } = verdict;
-  if (sizeVoxels === null || spacingMm === null) return [];
-  return inapplicable(applicability, { sizeVoxels, spacingMm });
-}
-
 /** 0 when something was embedded and nothing broke. */
 function exitOf(all: readonly EmbeddedSeries[]): number {
   const refused = STATUSES.NOT_A_VOLUME.exit;
@@ -202,20 +196,22 @@ const FIRST_VALUES = 4;
 function seriesText({ seriesInstanceUid, files, volumes, error }: EmbeddedSeries): string[] {
   return [
     `Series ${seriesInstanceUid} (${files} ${files === 1 ? "file" : "files"})`,
-    ...volumes.flatMap(({ ordinal, label, verdict, vector, provider, runSeconds, ...rest }) => [
-      `  Volume ${ordinal}${label === "" ? "" : ` (${label})`}: ${VERDICTS[verdict.outcome]}`,
-      ...findingLines({ verdict }).map((text) => `    ${text}`),
-      ...rest.inapplicable.map((reason) => `    The model does not apply: ${reason}`),
-      ...(vector === null
-        ? []
-        : [
-            `    ${vector.length} values on ${provider} in ${runSeconds!.toFixed(1)} s: ` +
-              `${vector
-                .slice(0, FIRST_VALUES)
-                .map((value) => value.toFixed(4))
-                .join(", ")} …`,
-          ]),
-    ]),
+    ...volumes.flatMap(
+      ({ ordinal, label, verdict, vector, provider, runSeconds, inapplicable: reasons }) => [
+        `  Volume ${ordinal}${label === "" ? "" : ` (${label})`}: ${VERDICTS[verdict.outcome]}`,
+        ...findingLines({ verdict }).map((text) => `    ${text}`),
+        ...reasons.map((reason) => `    The model does not apply: ${reason}`),
+        ...(vector === null
+          ? []
+          : [
+              `    ${vector.length} values on ${provider} in ${runSeconds!.toFixed(1)} s: ` +
+                `${vector
+                  .slice(0, FIRST_VALUES)
+                  .map((value) => value.toFixed(4))
+                  .join(", ")} …`,
+            ]),
+      ],
+    ),
     ...(error === null ? [] : [`  ${error.code}: ${error.message}`]),
   ];
 }

@@ -1,12 +1,12 @@
 /** Whether a model is made for a volume, as far as numbers tell. */
 import type { Applicability } from "./manifest.ts";
 
-/** The native volume: after tilt and gap correction, before any model's grid. */
+/** The native volume: after tilt and gap correction, before any model's grid. Null where there is none, which nothing is said of. */
 export interface NativeGrid {
   /** `[slices, rows, columns]` */
-  readonly sizeVoxels: readonly [number, number, number];
+  readonly sizeVoxels: readonly [number, number, number] | null;
   /** mm, `[slices, rows, columns]` */
-  readonly spacingMm: readonly [number, number, number];
+  readonly spacingMm: readonly [number, number, number] | null;
 }
 
 const AXES = ["along the slices", "down the rows", "along the columns"] as const;
@@ -18,6 +18,7 @@ export function inapplicable(
   { slicesMin, spacingMmMax, extentMmMin }: Applicability,
   { sizeVoxels, spacingMm }: NativeGrid,
 ): string[] {
+  if (sizeVoxels === null || spacingMm === null) return [];
   const reasons: string[] = [];
   if (slicesMin !== undefined && sizeVoxels[0] < slicesMin)
     reasons.push(`the volume has ${sizeVoxels[0]} slices, and the model needs ${slicesMin}`);

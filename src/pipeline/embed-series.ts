@@ -201,9 +201,8 @@ function misfitOf(
   { one, ordinal }: Input,
   volumes: readonly VolumeRow<VolumeVerdict>[],
 ): ModelSkip[] {
-  const { sizeVoxels, spacingMm } = volumes.find((each) => each.ordinal === ordinal)!.verdict;
-  if (sizeVoxels === null || spacingMm === null) return [];
-  const reasons = inapplicable(one.applicability, { sizeVoxels, spacingMm });
+  const { verdict } = volumes.find((each) => each.ordinal === ordinal)!;
+  const reasons = inapplicable(one.applicability, verdict);
   if (reasons.length === 0) return [];
   return [skip(one.modelId, one.profile.id, ordinal, "MODEL_NOT_APPLICABLE", reasons.join("; "))];
 }
