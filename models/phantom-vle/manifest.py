@@ -63,8 +63,10 @@ def write_manifest(folder, facts, golden, golden_texts, opset):
         "limits": "Trained on synthetic phantoms only. What it says of a real patient means nothing: its guard withholds findings outside the world of the phantoms, and was tried on a few real scans only. Not for diagnostic use.",
         "licence": {"weights": "MIT", "code": "MIT", "researchOnly": True, "nonCommercial": False, "acceptanceRequired": False},
         "files": files,
-        "runtime": {"opset": opset, "ramMb": 320, "providers": [{"provider": "cpu", "precision": "fp32", "verified": True,
-                                                                 "notes": "Large weights are kept as float16 and cast when the graph is loaded."}]},
+        "runtime": {"opset": opset, "ramMb": 320, "providers": [
+            {"provider": "cpu", "precision": "fp32", "verified": True, "notes": "Large weights are kept as float16 and cast when the graph is loaded."},
+            {"provider": "cuda", "precision": "fp32", "verified": True},
+            {"provider": "webgpu", "precision": "fp32", "verified": True}]},
         "applicability": {"modalities": ["CT"], "slicesMin": 12, "bodyParts": ["CHEST", "ABDOMEN", "HEAD"],
                           "series": "Any axial series of one of Kindred's phantoms."},
         "profiles": [{

@@ -84,7 +84,10 @@ class Transformer(Writer):
         count = next(n for n in range(1, tokens + 1) if tokens % n == 0 and heads * tokens // n * tokens * 4 <= SCORE_BYTES_MAX)
         parts = [turned["q"]]
         if count > 1:
-            parts = self.node("Split", [turned["q"]], [f"{output}_q{i}" for i in range(count)], "plain", axis=2)
+            # A slice each: the shader of one Split would have a buffer for every part, and WebGPU gives a shader about ten.
+            bounds = [self.small(f"row_{i * tokens // count}", np.array([i * tokens // count], np.int64)) for i in range(count + 1)]
+            axis = self.small("rows_axis", np.array([2], np.int64))
+            parts = [self.node("Slice", [turned["q"], bounds[i], bounds[i + 1], axis], f"{output}_q{i}", "plain") for i in range(count)]
         scale = self.small(f"scale_{head_width}", np.float32(head_width ** -0.5))
         mixed = []
         for i, part in enumerate(parts):

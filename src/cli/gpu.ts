@@ -1,11 +1,11 @@
 /** `kindred doctor`: what this machine lacks for CUDA, and the command that brings each. */
 import { join } from "node:path";
-import { CUDA_LIBRARIES, type GpuFacts } from "../encoder/gpu-facts.ts";
+import type { GpuFacts } from "../encoder/gpu-facts.ts";
 import type { Finding } from "./finding.ts";
 
 /** A model that does not find its GPU falls to the next provider, slow but right: no fault. */
 export function gpuFindings(facts: GpuFacts): Finding[] {
-  const { machine, driver, hasCudaProvider, libraries, providers, runtimeFolder } = facts;
+  const { machine, driver, hasCudaProvider, needed, libraries, providers, runtimeFolder } = facts;
   const wantsCuda = providers.includes("cuda") || providers.includes("tensorrt");
   const missing: { text: string; remedy: string }[] = [];
   if (machine !== "linux x64")
@@ -24,11 +24,11 @@ export function gpuFindings(facts: GpuFacts): Finding[] {
       text: "libonnxruntime_providers_cuda.so is not installed",
       remedy: `node ${join(runtimeFolder, "script", "install.js")} --onnxruntime-node-install (it downloads from NuGet)`,
     });
-  const lacking = CUDA_LIBRARIES.filter(([name]) => !libraries.includes(name));
+  const lacking = needed.filter(({ name }) => !libraries.includes(name));
   if (lacking.length > 0)
     missing.push({
-      text: `the loader does not find ${lacking.map(([name]) => name).join(", ")}`,
-      remedy: `install ${[...new Set(lacking.map(([, from]) => from))].join(" and ")} from NVIDIA's packages and run ldconfig, or add their folder to LD_LIBRARY_PATH`,
+      text: `the loader does not find ${lacking.map(({ name }) => name).join(", ")}`,
+      remedy: `install ${[...new Set(lacking.map(({ from }) => from))].join(" and ")} from NVIDIA's packages and run ldconfig, or add their folder to LD_LIBRARY_PATH`,
     });
   if (missing.length > 0) return missing.map((one) => ({ level: "note", subject: "CUDA", ...one }));
   return [

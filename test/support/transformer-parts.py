@@ -1,5 +1,7 @@
 """Parts of models/towers/transformer.py in ONNX Runtime against the plainest NumPy: prints the largest difference of each, as JSON.
 
+"buffers of a shader" is the largest number of tensors that a node has, but for concatenations, which ONNX Runtime does in several goes.
+
 Needs numpy, onnx and onnxruntime; the models/towers folder on PYTHONPATH.
 """
 import json
@@ -8,6 +10,7 @@ import sys
 import tempfile
 
 import numpy as np
+import onnx
 import onnxruntime
 import transformer
 from transformer import FLOAT, INT64, Transformer, pairs_to_halves, rope_tables
@@ -16,6 +19,7 @@ rng = np.random.default_rng(5)
 HEADS, SIZE = 3, 4
 WIDTH = HEADS * SIZE
 FOLDER = pathlib.Path(tempfile.mkdtemp())
+buffers = []
 
 
 def run(build, inputs, output, variant=None, tensors=None):
@@ -25,6 +29,8 @@ def run(build, inputs, output, variant=None, tensors=None):
     kinds = {np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
     shapes = {name: (kinds[value.dtype], list(value.shape)) for name, value in inputs.items()}
     net.save(FOLDER / "part.onnx", "part", shapes, {output: (FLOAT, None)}, variant)
+    nodes = onnx.load(FOLDER / "part.onnx", load_external_data=False).graph.node
+    buffers.extend(len(one.input) + len(one.output) for one in nodes if one.op_type != "Concat")
     return onnxruntime.InferenceSession(str(FOLDER / "part.onnx"), providers=["CPUExecutionProvider"]).run([output], inputs)[0]
 
 
@@ -93,6 +99,8 @@ def gelu():
 
 json.dump({name: float(value) for name, value in {
     "fused attention": attention("fused", 12, 1 << 27), "plain attention": attention("plain", 12, 1 << 27),
-    "plain attention in four parts": attention("plain", 12, HEADS * 3 * 12 * 4), "pool of one token": pool(1),
+    "plain attention in four parts": attention("plain", 12, HEADS * 3 * 12 * 4),
+    "plain attention in twelve parts": attention("plain", 12, HEADS * 12 * 4), "pool of one token": pool(1),
     "pool of seventeen tokens": pool(17), "pool without padding": pool(9, 4), "rotation": rotation(), "gelu": gelu(),
+    "buffers of a shader": max(buffers),
 }.items()}, sys.stdout)

@@ -9,12 +9,16 @@ const PARTS = [
   "fused attention",
   "plain attention",
   "plain attention in four parts",
+  "plain attention in twelve parts",
   "pool of one token",
   "pool of seventeen tokens",
   "pool without padding",
   "rotation",
   "gelu",
 ];
+
+/** maxStorageBuffersPerShaderStage that every adapter has. WebGPU, "Limits". */
+const BUFFERS_MAX = 8;
 
 describe("the transformer parts of exporters", function () {
   this.timeout(120_000);
@@ -40,4 +44,8 @@ describe("the transformer parts of exporters", function () {
     it(`${part} is what NumPy makes of it`, () => {
       expect(differences[part]).to.be.lessThan(2e-5);
     });
+
+  it("need no more buffers at once than WebGPU gives a shader everywhere", () => {
+    expect(differences["buffers of a shader"]).to.be.within(2, BUFFERS_MAX);
+  });
 });

@@ -18,6 +18,7 @@ import { silentLogger } from "../../../src/kernel/log.ts";
 import { createMetrics } from "../../../src/kernel/metrics.ts";
 import { createVolumeBuilder } from "../../../src/volume/assemble.ts";
 import { examineSlices } from "../../../src/volume/geometry.ts";
+import { encoderChildren } from "../../support/children.ts";
 
 const MODELS = fileURLToPath(new URL("../../../models/", import.meta.url));
 const DATA =
@@ -67,6 +68,13 @@ describe("encoder", () => {
     await writeFile(join(folder, name), new Uint8Array(tensor.buffer));
     return join(folder, name);
   };
+
+  it("tells NVIDIA's libraries in its process that float32 is not TF32", async function () {
+    if (!existsSync("/proc/self/environ")) this.skip();
+    await start(await discoverBundles([MODELS], [ID]));
+    const environment = await readFile(`/proc/${encoderChildren().at(-1)}/environ`, "utf8");
+    expect(environment.split("\0")).to.include("NVIDIA_TF32_OVERRIDE=0");
+  });
 
   it("proves the built-in model on the CPU and embeds the same tensor to the same unit vector", async () => {
     const node = await start(await discoverBundles([MODELS], [ID]));

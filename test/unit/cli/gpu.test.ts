@@ -1,12 +1,21 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import { gpuFindings } from "../../../src/cli/gpu.ts";
-import { CUDA_LIBRARIES, type GpuFacts, gpuFacts } from "../../../src/encoder/gpu-facts.ts";
+import {
+  cudaLibraries,
+  cudaMajorOf,
+  type GpuFacts,
+  gpuFacts,
+} from "../../../src/encoder/gpu-facts.ts";
 
 const whole: GpuFacts = {
   machine: "linux x64",
   driver: "570.10",
   hasCudaProvider: true,
-  libraries: CUDA_LIBRARIES.map(([name]) => name),
+  needed: cudaLibraries(),
+  libraries: cudaLibraries().map(({ name }) => name),
   providers: ["cuda", "cpu"],
   runtimeFolder: "/app/node_modules/onnxruntime-node",
 };
@@ -41,6 +50,29 @@ describe("what doctor says of CUDA", () => {
   it("names all that is missing at once", () => {
     const bare = { ...whole, driver: undefined, hasCudaProvider: false, libraries: [] };
     expect(gpuFindings(bare)).to.have.length(3);
+  });
+
+  it("asks for the CUDA that the provider library is linked against", async () => {
+    const needed = cudaLibraries("13");
+    const [finding] = gpuFindings({ ...whole, needed });
+    expect(finding!.text).to.include("libcudart.so.13, libcublas.so.13");
+    expect(finding!.remedy).to.include("CUDA 13");
+    expect(
+      gpuFindings({ ...whole, needed, libraries: needed.map(({ name }) => name) })[0]!.level,
+    ).to.equal("ok");
+  });
+
+  it("reads that from the library's own names", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "kindred-cuda-"));
+    const file = join(folder, "provider.so");
+    try {
+      await writeFile(file, "\x7fELF\0libcublas.so.13\0libcudart.so.13\0");
+      expect(await cudaMajorOf(file)).to.equal("13");
+      await writeFile(file, "libcudart.so.13 of a text");
+      expect(await cudaMajorOf(file)).to.equal(undefined);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("looks at this very machine", async () => {
