@@ -93,7 +93,12 @@ export async function keepKnownInstances(
   }));
   // Two calls lock series in the same order.
   groups.sort((a, b) => (a.series < b.series ? -1 : 1));
-  await db.query("select keep_known_instances($1, $2, $3)", [at.writer, at.epoch, toJson(groups)]);
+  // Of the answer, which says nothing, not even a column is described.
+  await db.query("select from keep_known_instances($1, $2, $3)", [
+    at.writer,
+    at.epoch,
+    toJson(groups),
+  ]);
 }
 
 /** jsonb refuses NUL and half a surrogate pair; one bad text must not cost the instance. */
