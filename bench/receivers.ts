@@ -167,6 +167,26 @@ export async function startStorescp(
   };
 }
 
+/** What Node itself costs: see least-receiver.ts. */
+export async function startLeast(folder: string): Promise<Receiver> {
+  const port = await freePort();
+  mkdirSync(folder, { recursive: true });
+  const file = new URL("./least-receiver.ts", import.meta.url).pathname;
+  const args = [...NODE_OPTIONS, file, String(port), folder];
+  const child = start("Node, least", folder, process.execPath, args);
+  await answers(child, () => canConnect(port));
+  return {
+    name: "Node, least",
+    port,
+    aeTitle: "LEAST",
+    isOurs: false,
+    processes: () => [{ pid: child.pid!, role: "receiving" }],
+    kept: async () => readdirSync(folder).length,
+    lagP99Ms: async () => undefined,
+    stop: () => stop(child, "SIGTERM"),
+  };
+}
+
 /** Where Debian's orthanc-postgresql puts it. */
 const ORTHANC_POSTGRES = "/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so";
 export const hasOrthancPostgres = existsSync(ORTHANC_POSTGRES);

@@ -23,6 +23,7 @@ import {
   knowsReceivers,
   knowsSync,
   type Receiver,
+  startLeast,
   startOrthanc,
   startOurs,
   startStorescp,
@@ -61,7 +62,7 @@ const settings = {
  * Series that are sent first and not counted: a receiver runs for months, and each of several receiving processes has to compile what
  * it runs.
  */
-const WARM_UPS = 3;
+const WARM_UPS = 6;
 
 const folder = mkdtempSync(join(tmpdir(), "kindred-bench-"));
 const progress = (text: string) => console.error(`[${new Date().toISOString()}] ${text}`);
@@ -114,6 +115,7 @@ async function throughput(): Promise<Runs> {
       await startOurs({ ...ours, name: "Kindred", dataDir: join(folder, "synced") }),
       await startStorescp(join(folder, "storescp"), false),
       await startStorescp(join(folder, "storescp-fork"), true),
+      await startLeast(join(folder, "least")),
       await startOrthanc(join(folder, "orthanc")),
     );
     // Each with a server of its own: what it costs is counted.
@@ -283,6 +285,7 @@ function tables({ runs, peaks, million: cost }: Results): string[] {
   const storescp = runs?.get("storescp");
   const fork = runs?.get("storescp --fork");
   const orthanc = runs?.get("Orthanc");
+  const least = runs?.get("Node, least");
   const [ourPostgres, orthancPostgres] = [
     runs?.get("Kindred, PostgreSQL"),
     runs?.get("Orthanc, PostgreSQL"),
@@ -346,7 +349,8 @@ function tables({ runs, peaks, million: cost }: Results): string[] {
         `over Orthanc ${ratioText(synced?.four, orthanc?.four, rate)}` +
         `${ourPostgres === undefined ? "" : `, with PostgreSQL ${ratioText(ourPostgres.four, orthancPostgres?.four, rate)}`}; ` +
         `CPU of all our processes over storescp's ${ratioText(unsynced.one, storescp?.one, (one) => one.cpuMsSum)}, ` +
-        `over Orthanc's ${ratioText(synced?.one, orthanc?.one, (one) => one.cpuMsSum)}.`,
+        `over Orthanc's ${ratioText(synced?.one, orthanc?.one, (one) => one.cpuMsSum)}; ` +
+        `the least that Node can do over storescp: CPU ${ratioText(least?.one, storescp?.one, receivingCpu)}, images/s ${ratioText(least?.one, storescp?.one, rate)}.`,
     );
   }
   if (peaks !== undefined) text.push(peakTable(peaks));
