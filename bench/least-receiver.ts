@@ -11,13 +11,16 @@ import { join } from "node:path";
 import { decodeCommandSet, encodeResponse } from "../src/dimse/command-set.ts";
 import { withReadBuffer } from "../src/dimse/read-buffer.ts";
 import { decodeAssociateRq, encodeAssociateAc } from "../src/dimse/upper-layer/associate-pdu.ts";
-import { encodePData, encodeReleaseRp } from "../src/dimse/upper-layer/pdu.ts";
+import {
+  decodePdvHead,
+  encodePData,
+  encodeReleaseRp,
+  PDU,
+  PDU_HEAD_BYTES,
+  PDV_HEAD_BYTES,
+} from "../src/dimse/upper-layer/pdu.ts";
 
 const [port, folder] = [Number(process.argv[2]), process.argv[3]!];
-const PDU_HEAD_BYTES = 6;
-const PDV_HEAD_BYTES = 6;
-const P_DATA = 4;
-const RELEASE_RQ = 5;
 const MAXIMUM_LENGTH = 131_072;
 
 let files = 0;
@@ -57,21 +60,18 @@ function serve(socket: Socket): void {
     }
     if (pduLeft > 0) {
       if (bytes.length < PDV_HEAD_BYTES) return 0;
-      pdvLeft = bytes.readUInt32BE(0) - 2;
-      contextId = bytes[4]!;
-      isCommand = (bytes[5]! & 1) === 1;
-      isLast = (bytes[5]! & 2) === 2;
+      ({ contextId, isCommand, isLast, dataBytes: pdvLeft } = decodePdvHead(bytes));
       pduLeft -= PDV_HEAD_BYTES;
       return PDV_HEAD_BYTES;
     }
     if (bytes.length < PDU_HEAD_BYTES) return 0;
     const length = bytes.readUInt32BE(2);
-    if (bytes[0] === P_DATA) {
+    if (bytes[0] === PDU.pData) {
       pduLeft = length;
       return PDU_HEAD_BYTES;
     }
     if (bytes.length < PDU_HEAD_BYTES + length) return 0;
-    if (bytes[0] === RELEASE_RQ) socket.end(encodeReleaseRp());
+    if (bytes[0] === PDU.releaseRq) socket.end(encodeReleaseRp());
     else accept(bytes.subarray(PDU_HEAD_BYTES, PDU_HEAD_BYTES + length));
     return PDU_HEAD_BYTES + length;
   };

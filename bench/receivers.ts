@@ -155,10 +155,17 @@ export async function startStorescp(
     String(port),
   ]);
   await answers(child, () => canConnect(port));
+  return oneProcess(child, folder, { name, port, aeTitle: "STORESCP" });
+}
+
+/** A receiver of one process (and what it forks) whose files are what it keeps. */
+function oneProcess(
+  child: ChildProcess,
+  folder: string,
+  about: Pick<Receiver, "name" | "port" | "aeTitle">,
+): Receiver {
   return {
-    name,
-    port,
-    aeTitle: "STORESCP",
+    ...about,
     isOurs: false,
     processes: () => [{ pid: child.pid!, role: "receiving" }],
     kept: async () => readdirSync(folder).length,
@@ -175,16 +182,7 @@ export async function startLeast(folder: string): Promise<Receiver> {
   const args = [...NODE_OPTIONS, file, String(port), folder];
   const child = start("Node, least", folder, process.execPath, args);
   await answers(child, () => canConnect(port));
-  return {
-    name: "Node, least",
-    port,
-    aeTitle: "LEAST",
-    isOurs: false,
-    processes: () => [{ pid: child.pid!, role: "receiving" }],
-    kept: async () => readdirSync(folder).length,
-    lagP99Ms: async () => undefined,
-    stop: () => stop(child, "SIGTERM"),
-  };
+  return oneProcess(child, folder, { name: "Node, least", port, aeTitle: "LEAST" });
 }
 
 /** Where Debian's orthanc-postgresql puts it. */
@@ -289,14 +287,9 @@ export async function startDcmqrscp(
   const child = start("dcmqrscp", folder, "dcmqrscp", ["-c", configFile]);
   await answers(child, () => canConnect(port));
   return {
-    name: "dcmqrscp",
-    port,
-    aeTitle: "QRSCP",
-    isOurs: false,
-    processes: () => [{ pid: child.pid!, role: "receiving" }],
+    ...oneProcess(child, folder, { name: "dcmqrscp", port, aeTitle: "QRSCP" }),
+    // Its index lies there too.
     kept: async () => readdirSync(folder).filter((name) => name.endsWith(".dcm")).length,
-    lagP99Ms: async () => undefined,
-    stop: () => stop(child, "SIGTERM"),
   };
 }
 

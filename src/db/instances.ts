@@ -93,7 +93,7 @@ export async function keepKnownInstances(
   }));
   // Two calls lock series in the same order.
   groups.sort((a, b) => (a.series < b.series ? -1 : 1));
-  // Of the answer, which says nothing, not even a column is described.
+  // The function returns nothing; `select from` spares the description of a column.
   await db.query("select from keep_known_instances($1, $2, $3)", [
     at.writer,
     at.epoch,

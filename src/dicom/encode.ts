@@ -115,13 +115,8 @@ class Writer {
   }
 }
 
-/** By ascending tag; most data sets were filled in that order. */
 function sorted(dataSet: DataSet): Element[] {
-  const elements = [...dataSet.elements.values()];
-  const isSorted = elements.every(
-    (one, index) => index === 0 || elements[index - 1]!.tag <= one.tag,
-  );
-  return isSorted ? elements : elements.sort((a, b) => a.tag - b.tag);
+  return [...dataSet.elements.values()].sort((a, b) => a.tag - b.tag);
 }
 
 /** A value too long for its VR's 16-bit length goes out as UN, as PS3.5 6.2.2 note 1 says. */

@@ -10,7 +10,7 @@ export interface GpuFacts {
   readonly machine: string;
   /** Of the NVIDIA kernel module; undefined when none is loaded. */
   readonly driver: string | undefined;
-  /** ONNX Runtime's own library for CUDA lies beside it. */
+  /** ONNX Runtime's own library for CUDA lies beside it, and can be read. */
   readonly hasCudaProvider: boolean;
   /** What that library needs, or would need as it is downloaded. */
   readonly needed: readonly CudaLibrary[];
@@ -48,15 +48,15 @@ export async function gpuFacts(providers: readonly string[]): Promise<GpuFacts> 
   );
   const binaries = join(runtimeFolder, "bin", "napi-v6", process.platform, process.arch);
   const provider = join(binaries, "libonnxruntime_providers_cuda.so");
-  const hasCudaProvider = await exists(provider);
-  const needed = cudaLibraries(hasCudaProvider ? await cudaMajorOf(provider) : undefined);
+  const start = await startOf(provider);
+  const needed = cudaLibraries(start && cudaMajorIn(start));
   const version = await readFile("/proc/driver/nvidia/version", "utf8").catch(() => "");
   return {
     machine: `${process.platform} ${process.arch}`,
     driver:
       /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(version)?.[1] ??
       (version === "" ? undefined : "of unknown version"),
-    hasCudaProvider,
+    hasCudaProvider: start !== undefined,
     needed,
     libraries: await foundLibraries(needed.map(({ name }) => name)),
     providers,
@@ -64,13 +64,20 @@ export async function gpuFacts(providers: readonly string[]): Promise<GpuFacts> 
   };
 }
 
-/** @returns undefined when the library does not name its CUDA where it is looked for */
-export async function cudaMajorOf(provider: string): Promise<string | undefined> {
-  const file = await open(provider);
+/** @param start - first bytes of the provider library. @returns undefined when they do not name its CUDA */
+export function cudaMajorIn(start: Buffer): string | undefined {
+  return /\0libcudart\.so\.(\d{1,3})\0/.exec(start.toString("latin1"))?.[1];
+}
+
+/** Undefined when there is no such file, or none that we may read. */
+async function startOf(path: string): Promise<Buffer | undefined> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return undefined;
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(NAMES_BYTES_MAX), 0);
-    const names = buffer.toString("latin1", 0, bytesRead);
-    return /\0libcudart\.so\.(\d{1,3})\0/.exec(names)?.[1];
+    return buffer.subarray(0, bytesRead);
+  } catch {
+    return undefined;
   } finally {
     await file.close();
   }
