@@ -13,6 +13,7 @@ import { availableParallelism, hostname } from "node:os";
 import { resolve } from "node:path";
 import { type Archive, openArchive } from "./archive/archive.ts";
 import { joinArchive } from "./archive/join-archive.ts";
+import { openSharedSyncs, type SharedSyncs } from "./archive/shared-syncs.ts";
 import { isWriterOf, newWriter } from "./archive/writer.ts";
 import type { Config, Role } from "./config/schema.ts";
 import { type Database, openDatabase } from "./db/database.ts";
@@ -37,7 +38,11 @@ import { createPipeline, type PipelineOptions } from "./pipeline/pipeline.ts";
 import { createQueue } from "./pipeline/queue.ts";
 import { createFront, type FrontOptions } from "./receiver/front.ts";
 import { compileReceiver } from "./receiver/receiver-node.ts";
-import { type Receivers as DicomFront, startReceivers } from "./receiver/receivers.ts";
+import {
+  type Receivers as DicomFront,
+  type ReceiversOptions,
+  startReceivers,
+} from "./receiver/receivers.ts";
 import { NO_TEXTS } from "./receiver/shared-texts.ts";
 import type { TextVectors } from "./search/text-query.ts";
 
@@ -70,6 +75,8 @@ interface Parts {
   readonly stops: (() => Promise<unknown>)[];
   readonly part: (name: string) => Logger;
   readonly isStopping: () => boolean;
+  /** Of this process and of the receivers that it will start. */
+  readonly syncs: SharedSyncs | undefined;
 }
 
 /** Time a node waits for another that may be dead, and a receiver for the owner. */
@@ -102,7 +109,9 @@ export async function startNode({ config, ...given }: NodeOptions): Promise<Node
     stops,
     part: (name) => log.child({ component: name }),
     isStopping: () => isStopping,
+    syncs: receiverCount(config) > 0 ? openSharedSyncs(receiverCount(config) + 1) : undefined,
   };
+  stops.push(async () => parts.syncs?.close());
   try {
     return { ...(await startParts(parts)), stop };
   } catch (error) {
@@ -161,8 +170,7 @@ async function startParts(parts: Parts): Promise<Omit<Node, "stop">> {
     const texts = processing === undefined ? NO_TEXTS : textsOf(processing.encoder);
     front = await startFront(
       { config, database, archive, tls, verifyToken, clock, log, metrics, turns, texts },
-      name,
-      compiled,
+      { name, compiled, syncs: parts.syncs },
     );
     stops.push(front.stop);
   }
@@ -230,6 +238,7 @@ async function openShared(
     metrics,
     isOwner,
     writer: newWriter(name),
+    syncs: parts.syncs?.flagOf(0),
     outlivesOwner: !isOwner,
   });
   stops.push(() => archive.close());
@@ -288,8 +297,7 @@ const textsOf = (encoder: Encoder): TextVectors => ({
 /** Receivers in processes of their own, or the front in this one. */
 async function startFront(
   options: FrontOptions,
-  name: string,
-  compiled: Promise<void>,
+  given: { readonly name: string } & Pick<ReceiversOptions, "compiled" | "syncs">,
 ): Promise<DicomFront> {
   const { config, database, archive, log, metrics, turns, texts } = options;
   const count = receiverCount(config);
@@ -303,8 +311,9 @@ async function startFront(
       metrics,
       turns,
       texts,
-      compiled,
-      newWriter: () => newWriter(name),
+      compiled: given.compiled,
+      syncs: given.syncs,
+      newWriter: () => newWriter(given.name),
       onWriterEnded: (ended) => void archive.mendEnded((writer) => writer === ended),
     });
   }

@@ -17,6 +17,7 @@ import { createKeepQueue } from "./keep-queue.ts";
 import { mendAtStart, type StartMending } from "./mend.ts";
 import { createEndedWriters } from "./mend-ended.ts";
 import { createStoreSink } from "./receive.ts";
+import type { SyncFlag } from "./shared-syncs.ts";
 import { type ArchiveWriter, createArchiveWriter } from "./writer.ts";
 
 export interface ArchiveOptions {
@@ -32,6 +33,8 @@ export interface ArchiveOptions {
   readonly writer?: string;
   /** The owner may start again while this process goes on: it looks now and then whether it was fenced. */
   readonly outlivesOwner?: boolean;
+  /** Of the processes of this node that write beside this one. */
+  readonly syncs?: SyncFlag | undefined;
   /** Tests put a fault into one of its calls. */
   readonly fs?: ArchiveFs;
 }
@@ -64,6 +67,7 @@ export async function openArchive(options: ArchiveOptions): Promise<Archive> {
     sync: config.sync,
     heldBytesMax: config.heldBytesMax,
     now: () => clock.now(),
+    syncs: options.syncs,
     writer,
   });
   writer.onTenure(() => {

@@ -5,13 +5,10 @@
  */
 import { type ArchiveFile, asStorageError } from "./archive-fs.ts";
 import type { DiskPace } from "./disk-pace.ts";
+import { type Blocks, createHeldBytes } from "./held-bytes.ts";
 
-/** What a buffer that waits costs beside its bytes; a peer may send them one byte at a time. */
-const BUFFER_COST_BYTES = 256;
 /** What is written at once on this thread: small enough to be in the processor's cache still. */
 const AT_ONCE_BYTES = 32_768;
-/** writev takes at most 1024 buffers (IOV_MAX). */
-const BUFFERS_MAX = 512;
 
 export interface FileWriter {
   /** Bytes of the file so far, written or waiting. */
@@ -29,33 +26,33 @@ export interface FileWriter {
   stop(): Promise<void>;
 }
 
-/** @param heldBytesMax - bytes that may wait for the disk; half of them are written together */
+/**
+ * @param heldBytesMax - bytes that may wait for the disk; half of them are written together
+ * @param blocks - the memory in which they wait
+ */
 export function createFileWriter(
   file: ArchiveFile,
   heldBytesMax: number,
   pace: DiskPace,
+  blocks: Blocks,
 ): FileWriter {
   const atOnceBytes = Math.min(AT_ONCE_BYTES, heldBytesMax);
   const togetherBytes = Math.ceil(heldBytesMax / 2);
-  let waiting: Uint8Array[] = [];
-  let waitingBytes = 0;
+  const waiting = createHeldBytes(blocks);
   let writingBytes = 0;
   let sizeBytes = 0;
   let running: Promise<void> | undefined;
   let failure: { error: unknown } | undefined;
   let isFlushing = false;
 
-  const isDue = () =>
-    waiting.length > 0 &&
-    (isFlushing || waitingBytes >= togetherBytes || waiting.length >= BUFFERS_MAX);
+  const isDue = () => waiting.length > 0 && (isFlushing || waiting.length >= togetherBytes);
 
-  /** Writes what waits on this thread, if that is due and harmless. */
-  const writeAtOnce = (leastBytes: number) => {
-    if (running !== undefined || waiting.length === 0 || !pace.isPrompt()) return;
-    if (waitingBytes < leastBytes && waiting.length < BUFFERS_MAX) return;
-    let left: readonly Uint8Array[] = waiting;
-    waiting = [];
-    waitingBytes = 0;
+  /** Writes what waits and the bytes behind it on this thread, if they are that many and it is harmless. */
+  const wroteAtOnce = (bytes: Uint8Array, leastBytes: number): boolean => {
+    if (waiting.length + bytes.length < leastBytes) return false;
+    if (running !== undefined || !pace.isPrompt()) return false;
+    const { buffers, free } = waiting.take();
+    let left: readonly Uint8Array[] = [...buffers, bytes];
     try {
       while (left.length > 0)
         left = withoutFirst(
@@ -64,26 +61,27 @@ export function createFileWriter(
         );
     } catch (error) {
       fail(error);
+    } finally {
+      free();
     }
+    return true;
   };
+  const drop = () => waiting.take().free();
   const fail = (error: unknown) => {
     try {
       asStorageError(error);
     } catch (storageError) {
       failure ??= { error: storageError };
     }
-    waiting = [];
-    waitingBytes = 0;
+    drop();
   };
 
   const run = async () => {
     try {
       while (isDue()) {
-        const batch = waiting;
-        writingBytes = waitingBytes;
-        waiting = [];
-        waitingBytes = 0;
-        await pace.watch(writeAll(file, batch));
+        writingBytes = waiting.length;
+        const { buffers, free } = waiting.take();
+        await pace.watch(writeAll(file, buffers)).finally(free);
         writingBytes = 0;
       }
     } catch (error) {
@@ -96,7 +94,7 @@ export function createFileWriter(
   const start = () => {
     if (running === undefined && isDue()) running = run();
   };
-  const isFull = () => running !== undefined && waitingBytes + writingBytes >= heldBytesMax;
+  const isFull = () => running !== undefined && waiting.length + writingBytes >= heldBytesMax;
   const room = async () => {
     while (isFull()) await running;
     check();
@@ -111,30 +109,28 @@ export function createFileWriter(
     },
     write(bytes) {
       check();
-      waiting.push(bytes);
-      waitingBytes += bytes.length + BUFFER_COST_BYTES;
       sizeBytes += bytes.length;
-      writeAtOnce(atOnceBytes);
-      // What must wait is copied: the caller uses its buffer again.
-      if (waiting.at(-1) === bytes) waiting[waiting.length - 1] = Buffer.from(bytes);
-      start();
+      if (!wroteAtOnce(bytes, atOnceBytes)) {
+        waiting.add(bytes);
+        start();
+      }
       check();
       return isFull() ? room() : undefined;
     },
     async flush() {
       isFlushing = true;
-      writeAtOnce(0);
-      start();
+      if (waiting.length > 0 && !wroteAtOnce(NOTHING, 0)) start();
       while (running !== undefined) await running;
       check();
     },
     async stop() {
-      waiting = [];
-      waitingBytes = 0;
+      drop();
       while (running !== undefined) await running;
     },
   };
 }
+
+const NOTHING = new Uint8Array(0);
 
 async function writeAll(file: ArchiveFile, buffers: readonly Uint8Array[]): Promise<void> {
   let left = buffers;

@@ -7,7 +7,9 @@ import { KindredError } from "../kernel/errors.ts";
 import { type ArchiveFs, asStorageError, createArchiveFs, isAbsent } from "./archive-fs.ts";
 import { createDiskPace } from "./disk-pace.ts";
 import { createFileWriter } from "./file-writer.ts";
+import { createBlocks } from "./held-bytes.ts";
 import { createInstanceFolders, pathOfKey } from "./instance-folders.ts";
+import type { SyncFlag } from "./shared-syncs.ts";
 import type { ArchiveWriter } from "./writer.ts";
 
 export interface InstanceStore {
@@ -67,6 +69,8 @@ export interface StoreOptions {
   /** Bytes of one instance that may wait for the disk. */
   readonly heldBytesMax?: number;
   readonly now?: () => Date;
+  /** Of the processes that write beside this one. */
+  readonly syncs?: SyncFlag | undefined;
   /** Needed to make files; a store without it only reads, removes and mends. */
   readonly writer?: ArchiveWriter;
 }
@@ -87,7 +91,8 @@ export async function openInstanceStore(
   options: StoreOptions = {},
 ): Promise<InstanceStore> {
   const { sync = true, heldBytesMax = HELD_BYTES_MAX } = options;
-  const pace = createDiskPace();
+  const pace = createDiskPace(options.syncs);
+  const blocks = createBlocks();
   const fs = options.fs ?? createArchiveFs(pace);
   const now = options.now ?? (() => new Date());
   const folders: ArchiveFolders = {
@@ -106,7 +111,7 @@ export async function openInstanceStore(
 
   const createIn = async (target: typeof ofInstances): Promise<PendingFile> => {
     const { fileKey, handle, tenure } = await target.take();
-    const writer = createFileWriter(handle, heldBytesMax, pace);
+    const writer = createFileWriter(handle, heldBytesMax, pace, blocks);
     let closing: Promise<void> | undefined;
     const close = () => (closing ??= handle.close());
     return {

@@ -1,4 +1,5 @@
 /** What the node and its receiver processes say to each other over their channel. */
+import type { SyncSlot } from "../archive/shared-syncs.ts";
 import type { Config } from "../config/schema.ts";
 import type { ListenerAddress } from "../dimse/connections.ts";
 import type { ErrorCode } from "../kernel/errors.ts";
@@ -15,6 +16,8 @@ export type ToReceiver =
       readonly socketFolder: string | undefined;
       /** Its name as a writer of the archive. */
       readonly writer: string;
+      /** Where it tells of its syncs; undefined where the machine has no memory as a file system. */
+      readonly syncs: SyncSlot | undefined;
     }
   | { readonly type: "stop" }
   /** SIGHUP came: look at the TLS files. */

@@ -5,6 +5,7 @@
 import cluster from "node:cluster";
 import { resolve } from "node:path";
 import { openArchive } from "../archive/archive.ts";
+import { syncFlag } from "../archive/shared-syncs.ts";
 import { openDatabase } from "../db/database.ts";
 import { openTlsFiles } from "../dimse/tls-files.ts";
 import { openTokenVerifier } from "../dimse/token-verifier.ts";
@@ -30,7 +31,7 @@ function tell(message: FromReceiver): void {
 }
 
 async function start(message: Extract<ToReceiver, { type: "start" }>): Promise<void> {
-  const { config, socketFolder, writer } = message;
+  const { config, socketFolder, writer, syncs } = message;
   const log = createLogger(config.log).child({ receiver: cluster.worker?.id });
   const dataDir = resolve(config.dataDir);
   const database = await openDatabase({
@@ -49,6 +50,7 @@ async function start(message: Extract<ToReceiver, { type: "start" }>): Promise<v
     metrics,
     isOwner: false,
     writer,
+    syncs: syncs === undefined ? undefined : syncFlag(syncs),
     outlivesOwner: config.node.role === "receiver",
   });
   const tls = await openTlsFiles(config.dimse.tls, log.child({ component: "dimse" }));

@@ -3,6 +3,7 @@
  * They share one port through node:cluster, whose round robin deals connections evenly.
  */
 import cluster, { type Worker } from "node:cluster";
+import type { SharedSyncs } from "../archive/shared-syncs.ts";
 import type { Config } from "../config/schema.ts";
 import { createAssociationCounts } from "../dimse/association-counts.ts";
 import type { Turns } from "../dimse/services/turns.ts";
@@ -36,6 +37,8 @@ export interface ReceiversOptions {
   readonly texts: TextVectors;
   /** Of `compileReceiver`: receivers start after it. */
   readonly compiled: Promise<void>;
+  /** In which all processes of the node tell of their syncs: one slot for the node, then one for each receiver. */
+  readonly syncs: SharedSyncs | undefined;
   /** Names a receiver process as a writer of the archive. */
   readonly newWriter: () => string;
   /** The process of this writer ended, in order or not, while the node goes on. */
@@ -44,6 +47,8 @@ export interface ReceiversOptions {
 
 const START_MS_MAX = 60_000;
 const METRICS_MS_MAX = 2_000;
+/** Of a forked process; what it inherits besides comes next. */
+const STDIO = ["inherit", "inherit", "inherit", "ipc"] as const;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 10_000;
 const STOP_MS_EXTRA = 5_000;
@@ -56,6 +61,7 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
     args: [],
     execArgv: [...RECEIVER_NODE_OPTIONS],
     serialization: "advanced",
+    ...(options.syncs === undefined ? {} : { stdio: [...STDIO, options.syncs.fd] }),
   });
   cluster.schedulingPolicy = cluster.SCHED_RR;
   await options.compiled;
@@ -66,9 +72,13 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
   let isStopping = false;
   let restartMs = RESTART_MS_MIN;
 
-  const launch = (): Promise<Address> => {
+  const launch = (index: number): Promise<Address> => {
     const worker = cluster.fork(receiverEnvironment(config.dataDir));
     const writer = options.newWriter();
+    const slot =
+      options.syncs === undefined
+        ? undefined
+        : { fd: STDIO.length, slot: index + 1, slots: options.syncs.slots };
     const turns = turnsOfReceiver(options.turns, (message) => send(worker, message));
     const { promise, resolve: listens, reject } = Promise.withResolvers<Address>();
     const timer = setTimeout(() => worker.process.kill("SIGKILL"), START_MS_MAX);
@@ -98,6 +108,8 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
       clearTimeout(timer);
       ofWorker.end();
       turns.leaveAll();
+      // It may have ended in the middle of one.
+      if (slot !== undefined) options.syncs?.flagOf(slot.slot).set(false);
       if (!isStopping || signal !== null) options.onWriterEnded(writer);
       const wasReady = ready.delete(worker);
       reject(
@@ -106,13 +118,14 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
           `A receiver process ended at its start (${signal ?? code})`,
         ),
       );
-      if (wasReady && !isStopping) restart(code, signal);
+      if (wasReady && !isStopping) restart(index, code, signal);
     });
-    send(worker, { type: "start", config, socketFolder: options.socketFolder, writer });
+    const { socketFolder } = options;
+    send(worker, { type: "start", config, socketFolder, writer, syncs: slot });
     return promise;
   };
 
-  function restart(code: number, signal: string): void {
+  function restart(index: number, code: number, signal: string): void {
     options.metrics.receiverRestartsTotal.inc();
     log.error(
       { event: "receiver.exited", code, signal },
@@ -120,10 +133,10 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
     );
     setTimeout(() => {
       if (isStopping) return;
-      launch().catch((error: unknown) => {
+      launch(index).catch((error: unknown) => {
         log.error({ event: "receiver.restart_failed", err: error }, "a receiver did not start");
         restartMs = Math.min(restartMs * 2, RESTART_MS_MAX);
-        if (!isStopping) restart(0, "start");
+        if (!isStopping) restart(index, 0, "start");
       });
     }, restartMs);
   }
@@ -162,7 +175,7 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
   }
 
   try {
-    const [address] = await Promise.all(Array.from({ length: count }, launch));
+    const [address] = await Promise.all(Array.from({ length: count }, (_, index) => launch(index)));
     return {
       address: address!,
       listening: () => ready.size,

@@ -17,11 +17,16 @@ const STALL_SECONDS = Number(process.env.KINDRED_STALL_SECONDS ?? 10);
 /** All below the stall: while the disk is what is waited for, no peer is late. */
 const TIMERS = { artimSeconds: 4, idleSeconds: 4, messageSeconds: 4 };
 /** Sparse, and more than is sent: a full disk is another test. */
-const DISK_MEGABYTES = 4_096;
+const DISK_MEGABYTES = 8_192;
 const ASSOCIATIONS = 6;
 const SETTLE_MS = 1_000;
 const RESIDENT_MB_MAX = 100;
 const ECHO_MS_MAX = 3_000;
+/** Short ones, many: whether a process is caught in a write depends on the moment. */
+const SHORT_STALLS = 12;
+const SHORT_STALL_MS = 2_000;
+const SHORT_SIZE = { slices: 10, rows: 512 };
+const SHORT_ECHO_MS_MAX = 1_000;
 /** Preamble, prefix and the group length of the file meta information. PS3.10 7.1. */
 const META_AT = 144;
 
@@ -64,9 +69,11 @@ describe("a disk that stalls", function () {
   });
 
   /** Small images on most associations, objects of eight megabytes on the others. */
-  async function send(association: number, round: number): Promise<void> {
-    const size = association < 4 ? { slices: 10, rows: 256 } : { slices: 2, rows: 2_048 };
-    const instances = ctSeries({ name: `stall-${association}-${round}`, ...size });
+  const mixed = (association: number) =>
+    association < 4 ? { slices: 10, rows: 256 } : { slices: 2, rows: 2_048 };
+
+  async function send(name: string, size: { slices: number; rows: number }): Promise<void> {
+    const instances = ctSeries({ name, ...size });
     await sendBulk(
       {
         ...node.dicom,
@@ -88,7 +95,8 @@ describe("a disk that stalls", function () {
     let isOver = false;
     const senders = Promise.all(
       Array.from({ length: ASSOCIATIONS }, async (_, association) => {
-        for (let round = 0; !isOver; round++) await send(association, round);
+        for (let round = 0; !isOver; round++)
+          await send(`stall-${association}-${round}`, mixed(association));
       }),
     );
     await sleep(3_000);
@@ -117,6 +125,29 @@ describe("a disk that stalls", function () {
     console.log(
       `      ${STALL_SECONDS} s: ${echoes.length} echoes, longest ${Math.round(longest)} ms; resident ${residentBefore} to ${residentAfter} MB; ${acknowledged.length} instances`,
     );
+  });
+
+  it("catches no process in a write, whenever it stalls", async () => {
+    const echoesBefore = watcher.reports.length;
+    let isOver = false;
+    const senders = Promise.all(
+      Array.from({ length: ASSOCIATIONS }, async (_, association) => {
+        for (let round = 0; !isOver; round++)
+          await send(`short-${association}-${round}`, SHORT_SIZE);
+      }),
+    );
+    for (let stall = 0; stall < SHORT_STALLS; stall++) {
+      await sleep(500 + Math.random() * 500);
+      disk!.stall();
+      await sleep(SHORT_STALL_MS);
+      disk!.goOn();
+    }
+    isOver = true;
+    await senders;
+    const echoes = watcher.reports.slice(echoesBefore);
+    expect(refused).to.deep.equal([]);
+    expect(echoes.length).to.be.greaterThan(SHORT_STALLS);
+    expect(echoes.filter((one) => isLate(one, SHORT_ECHO_MS_MAX))).to.deep.equal([]);
   });
 
   it("has every acknowledged instance, bit for bit", () => {

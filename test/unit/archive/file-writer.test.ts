@@ -3,12 +3,14 @@ import fc from "fast-check";
 import type { ArchiveFile } from "../../../src/archive/archive-fs.ts";
 import { createDiskPace } from "../../../src/archive/disk-pace.ts";
 import { createFileWriter } from "../../../src/archive/file-writer.ts";
+import { BLOCK_BYTES, createBlocks, createHeldBytes } from "../../../src/archive/held-bytes.ts";
 
+const blocks = createBlocks();
 const prompt = () => createDiskPace();
 /** A disk that was slow a moment ago. */
 function slow() {
   let at = 0;
-  const pace = createDiskPace(() => at);
+  const pace = createDiskPace(undefined, () => at);
   pace.measure(() => {
     at += 1000;
   });
@@ -52,7 +54,7 @@ describe("the file writer", () => {
         fc.boolean(),
         async (pieces, bytesMax, heldBytesMax, isPrompt) => {
           const { file, bytes, mostAtOnce } = shortFile(bytesMax);
-          const writer = createFileWriter(file, heldBytesMax, isPrompt ? prompt() : slow());
+          const writer = createFileWriter(file, heldBytesMax, isPrompt ? prompt() : slow(), blocks);
           for (const piece of pieces) {
             const lent = Uint8Array.from(piece);
             await writer.write(lent);
@@ -83,6 +85,7 @@ describe("the file writer", () => {
       },
       10_000,
       slow(),
+      blocks,
     );
     let taken = 0;
     const filling = (async () => {
@@ -114,6 +117,7 @@ describe("the file writer", () => {
         },
         1_000,
         pace(),
+        blocks,
       );
       await writer.write(Buffer.alloc(10));
       for (const call of [() => writer.flush(), async () => writer.write(Buffer.alloc(1))]) {
@@ -128,10 +132,53 @@ describe("the file writer", () => {
   }
 });
 
+describe("bytes that wait for the disk", () => {
+  it("come out as they went in, whatever the pieces, and go on behind what was taken", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat({ max: BLOCK_BYTES * 2 }), { maxLength: 8 }),
+        fc.nat({ max: 8 }),
+        (lengths, takenAfter) => {
+          const held = createHeldBytes(blocks);
+          const all: Buffer[] = [];
+          const out: Buffer[] = [];
+          const takeAll = () => {
+            const { buffers, free } = held.take();
+            expect(held.length).to.equal(0);
+            out.push(...buffers.map((one) => Buffer.from(one)));
+            free();
+          };
+          lengths.forEach((length, index) => {
+            const lent = Buffer.alloc(length, index + 1);
+            all.push(Buffer.from(lent));
+            held.add(lent);
+            lent.fill(0);
+            if (index === takenAfter) takeAll();
+          });
+          takeAll();
+          expect(Buffer.concat(out).equals(Buffer.concat(all))).to.equal(true);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it("lie in memory that nobody else has until it is given back", () => {
+    const [one, other] = [createHeldBytes(blocks), createHeldBytes(blocks)];
+    one.add(Buffer.alloc(10, 1));
+    const taken = one.take();
+    other.add(Buffer.alloc(10, 2));
+    one.add(Buffer.alloc(10, 3));
+    expect(Buffer.concat(taken.buffers)).to.deep.equal(Buffer.alloc(10, 1));
+    taken.free();
+    expect(Buffer.concat(other.take().buffers)).to.deep.equal(Buffer.alloc(10, 2));
+  });
+});
+
 describe("the pace of the disk", () => {
   it("is prompt until a call is under way for a quarter of a second, and again when it ended", async () => {
     let at = 0;
-    const pace = createDiskPace(() => at);
+    const pace = createDiskPace(undefined, () => at);
     expect(pace.isPrompt()).to.equal(true);
     const { promise, resolve } = Promise.withResolvers<void>();
     void pace.watch(promise);
@@ -148,7 +195,7 @@ describe("the pace of the disk", () => {
   });
 
   it("is not prompt while any sync is under way", async () => {
-    const pace = createDiskPace(() => 0);
+    const pace = createDiskPace(undefined, () => 0);
     const [file, folder] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     void pace.watchSync(file.promise);
     const failing = pace.watchSync(folder.promise).catch(() => undefined);
@@ -161,9 +208,30 @@ describe("the pace of the disk", () => {
     expect(pace.isPrompt()).to.equal(true);
   });
 
+  it("is not prompt while a sync of another process is under way", async () => {
+    let isOtherSyncing = true;
+    const told: boolean[] = [];
+    const pace = createDiskPace({
+      set: (isUnderWay) => void told.push(isUnderWay),
+      isAnySet: () => isOtherSyncing,
+    });
+    expect(pace.isPrompt()).to.equal(false);
+    isOtherSyncing = false;
+    expect(pace.isPrompt()).to.equal(true);
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    void pace.watchSync(first.promise);
+    void pace.watchSync(second.promise);
+    first.resolve();
+    await first.promise;
+    expect(told, "told once, until the last has ended").to.deep.equal([true]);
+    second.resolve();
+    await second.promise;
+    expect(told).to.deep.equal([true, false]);
+  });
+
   it("rests for five seconds after a call on this thread took long", () => {
     let at = 0;
-    const pace = createDiskPace(() => at);
+    const pace = createDiskPace(undefined, () => at);
     pace.measure(() => {
       at += 101;
     });
