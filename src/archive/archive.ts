@@ -5,7 +5,7 @@
 import { createSecretKey, randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { archiveDigestKey } from "../db/archive-files.ts";
-import type { Queryable } from "../db/queryable.ts";
+import type { BoundedDatabase } from "../db/bounded.ts";
 import type { StoreSink } from "../dimse/ports.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -23,7 +23,7 @@ import { type ArchiveWriter, createArchiveWriter } from "./writer.ts";
 export interface ArchiveOptions {
   readonly config: Config["archive"];
   readonly dataDir: string;
-  readonly database: Queryable;
+  readonly database: BoundedDatabase;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;

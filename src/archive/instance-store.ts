@@ -52,14 +52,21 @@ export interface PendingFile {
   readonly sizeBytes: number;
   /** The buffer is the caller's again at once. A promise resolves when more may come; none: at once. @throws KindredError `STORAGE_FULL` */
   write(bytes: Uint8Array): Promise<void> | undefined;
+  /** A row may name it when it is durable. Until {@link InstanceStore.settle} it counts as undecided. */
+  readonly fileKey: string;
   /**
-   * Syncs the bytes and returns the file's key. Until {@link InstanceStore.settle} the file counts as undecided.
+   * Writes what still waits and begins the sync.
    *
    * @throws KindredError `STORAGE_FULL`; call discard then
    */
-  keep(): Promise<string>;
+  finish(): Promise<FinishedFile>;
   /** Closes and removes it, wherever it is; safe to call twice; never rejects. */
   discard(): Promise<void>;
+}
+
+export interface FinishedFile {
+  /** The sync; undefined where nothing is synced. Rejects with KindredError `STORAGE_FULL`: call discard then. */
+  readonly durable: Promise<void> | undefined;
 }
 
 export interface StoreOptions {
@@ -120,12 +127,15 @@ export async function openInstanceStore(
         return writer.sizeBytes;
       },
       write: (bytes) => writer.write(bytes),
-      async keep() {
+      fileKey,
+      async finish() {
         await writer.flush();
-        if (sync) await handle.datasync().catch(asStorageError);
-        // The bytes are safe: the close needs no wait, and its failure would change nothing.
-        close().catch(() => undefined);
-        return fileKey;
+        const durable = sync ? handle.datasync().catch(asStorageError) : undefined;
+        // The bytes are safe then: the close needs no wait, and its failure would change nothing.
+        Promise.resolve(durable)
+          .then(close)
+          .catch(() => undefined);
+        return { durable };
       },
       async discard() {
         await writer.stop();
@@ -150,7 +160,9 @@ export async function openInstanceStore(
       const file = await createIn(ofDocuments);
       try {
         await file.write(bytes);
-        return await file.keep();
+        const { durable } = await file.finish();
+        await durable;
+        return file.fileKey;
       } catch (error) {
         await file.discard();
         throw error;

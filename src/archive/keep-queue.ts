@@ -1,10 +1,11 @@
 /**
  * Group commit: while one statement is on its way to the database, the instances of other associations wait and go
- * together in the next. One that waits alone goes at once. When an answer is lost, the rows may stand: their files
+ * together in the next. One that waits alone goes at once, or even ahead of the sync of its bytes (keep-ahead.ts). When an answer is lost, the rows may stand: their files
  * are in doubt until the next epoch of this writer has begun, which no statement of ours can outlive. When the writer was
  * fenced, instances whose files it took before are refused: another node may have removed them.
  */
 import { fileKeysWithRow } from "../db/archive-files.ts";
+import type { BoundedDatabase } from "../db/bounded.ts";
 import {
   type DuplicatesPolicy,
   type KeepResult,
@@ -12,11 +13,11 @@ import {
   keepInstances,
   keepKnownInstances,
 } from "../db/instances.ts";
-import type { Queryable } from "../db/queryable.ts";
 import type { InstanceHeader } from "../dicom/instance-header.ts";
 import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
+import { keepAhead } from "./keep-ahead.ts";
 import type { ArchiveWriter, WriterTerm } from "./writer.ts";
 
 export interface KeepQueue {
@@ -27,6 +28,12 @@ export interface KeepQueue {
    * @throws KindredError; {@link isInDoubt} tells whether the row may stand all the same
    */
   keep(instance: KeptInstance, tenure: number): Promise<KeepResult>;
+  /**
+   * The same while the bytes are being synced, for an instance beside which this process receives no other.
+   *
+   * @param durable - the sync: the row is committed after it, and it has settled when this does. @throws its error
+   */
+  keepLone(instance: KeptInstance, tenure: number, durable: Promise<void>): Promise<KeepResult>;
   /** Ends the attempts to resolve doubts; what is left is mended at the next start. */
   stop(): void;
 }
@@ -34,7 +41,7 @@ export interface KeepQueue {
 export interface KeepQueueOptions {
   readonly writer: ArchiveWriter;
   /** Statements are given up after `database.statementSeconds`: their error says whether they were sent. */
-  readonly database: Queryable;
+  readonly database: BoundedDatabase;
   readonly duplicates: DuplicatesPolicy;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -122,12 +129,9 @@ export function createKeepQueue(options: KeepQueueOptions): KeepQueue {
     for (const one of some) one.reject(certain);
   };
 
-  const doubt = (term: WriterTerm, some: readonly Waiting[], error: unknown) => {
+  const noteDoubts = (term: WriterTerm, some: readonly KeptInstance[]) => {
     writer.drop(term);
-    for (const one of some) {
-      if (doubts.length < DOUBTS_MAX) doubts.push(one.instance.fileKey);
-      one.reject(error);
-    }
+    for (const one of some) if (doubts.length < DOUBTS_MAX) doubts.push(one.fileKey);
     metrics.archiveInDoubt.set(doubts.length);
     log.warn(
       { event: "archive.in_doubt", count: doubts.length },
@@ -169,8 +173,13 @@ export function createKeepQueue(options: KeepQueueOptions): KeepQueue {
         }
       });
     } catch (error) {
-      if (isInDoubt(error)) doubt(term, some, error);
-      else if (error instanceof KindredError) refuse(some, error);
+      if (isInDoubt(error)) {
+        noteDoubts(
+          term,
+          some.map((one) => one.instance),
+        );
+        for (const one of some) one.reject(error);
+      } else if (error instanceof KindredError) refuse(some, error);
       else await sendAgain(some, error, tries);
     }
   };
@@ -230,16 +239,41 @@ export function createKeepQueue(options: KeepQueueOptions): KeepQueue {
     timer.unref();
   };
 
+  const keep: KeepQueue["keep"] = (instance, tenure) =>
+    new Promise((resolve, reject) => {
+      const one = { instance, tenure, resolve, reject };
+      if (waiting.length >= WAITING_MAX) refuse([one], new Error("Too many instances wait"));
+      else {
+        waiting.push(one);
+        void turn();
+      }
+    });
+
+  /** The way of one that does not wait for others, nor they for it: none is there. */
+  const ahead = async (term: WriterTerm, instance: KeptInstance, durable: Promise<void>) => {
+    isTurning = true;
+    try {
+      const outcome = await keepAhead(database, term, instance, durable);
+      if (outcome === "refused") known.clear();
+      return outcome;
+    } catch (error) {
+      if (isInDoubt(error)) noteDoubts(term, [instance]);
+      throw error;
+    } finally {
+      isTurning = false;
+      if (waiting.length > 0) void turn();
+      else resolveLater();
+    }
+  };
+
   return {
-    keep(instance, tenure) {
-      return new Promise((resolve, reject) => {
-        const one = { instance, tenure, resolve, reject };
-        if (waiting.length >= WAITING_MAX) refuse([one], new Error("Too many instances wait"));
-        else {
-          waiting.push(one);
-          void turn();
-        }
-      });
+    keep,
+    async keepLone(instance, tenure, durable) {
+      const term = writer.held();
+      const isKnown = known.has(seriesKey(instance.header));
+      if (isTurning || !isKnown || !isReady() || term?.tenure !== tenure) await durable;
+      else if ((await ahead(term, instance, durable)) === "kept") return KEPT;
+      return keep(instance, tenure);
     },
     stop() {
       isStopped = true;

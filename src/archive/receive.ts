@@ -45,10 +45,21 @@ const PIXEL_GROUP_TAG = 0x7fe00000;
 
 /** The sink that `main.ts` hands to the DICOM listener. */
 export function createStoreSink(options: ReceiveOptions): StoreSink {
+  /** Instances of which more is to come or whose row is not committed yet. */
+  const underWay = new Set<PendingFile>();
   return {
     async begin(request) {
       await options.space.check();
-      return beginInstance(options, request, await options.store.create());
+      const file = await options.store.create();
+      underWay.add(file);
+      const isLone = () => underWay.size === 1;
+      const receiver = beginInstance(options, request, file, isLone);
+      const ending = (end: () => Promise<void>) => () => end().finally(() => underWay.delete(file));
+      return {
+        write: receiver.write,
+        complete: ending(receiver.complete),
+        abort: ending(receiver.abort),
+      };
     },
   };
 }
@@ -57,6 +68,8 @@ function beginInstance(
   options: ReceiveOptions,
   request: StoreRequest,
   file: PendingFile,
+  /** No other instance is on its way in this process. */
+  isLone: () => boolean,
 ): StoreReceiver {
   const digest = createDataSetDigest(options.digestKey);
   const scanner = new StreamScanner({
@@ -110,17 +123,20 @@ function beginInstance(
       try {
         const bytes = completeHeader(scanner);
         header ??= readHeader(bytes, request);
-        const fileKey = await file.keep();
-        await keepRow(options, file, {
+        const { durable } = await file.finish();
+        const ahead = isLone() ? durable : undefined;
+        if (ahead === undefined) await durable;
+        const instance = {
           header,
           transferSyntaxUid: request.transferSyntaxUid,
-          fileKey,
+          fileKey: file.fileKey,
           fileBytes: file.sizeBytes,
           sizeBytes,
           digest: digest.digest(),
           callingAeTitle: request.association.callingAeTitle,
           receivedAt: options.clock.now(),
-        });
+        };
+        await keepRow(options, file, instance, ahead);
       } catch (error) {
         // When the answer of the commit was lost the row may stand: the file stays until the queue knows.
         if (!isInDoubt(error)) await file.discard();
@@ -132,15 +148,23 @@ function beginInstance(
   };
 }
 
-/** Writes the row and settles every file that it touches. */
+/**
+ * Writes the row and settles every file that it touches.
+ *
+ * @param durable - the sync, where the row need not wait for its end before it is on its way
+ */
 async function keepRow(
   options: ReceiveOptions,
   file: PendingFile,
   instance: KeptInstance,
+  durable: Promise<void> | undefined,
 ): Promise<void> {
-  let result = await options.queue.keep(instance, file.tenure);
+  const { queue } = options;
+  let result = await (durable === undefined
+    ? queue.keep(instance, file.tenure)
+    : queue.keepLone(instance, file.tenure, durable));
   if (result.outcome === "same" && (await isDamaged(options, result, instance)))
-    result = await options.queue.keep(instance, file.tenure);
+    result = await queue.keep(instance, file.tenure);
   const { outcome, earlierFileKey } = result;
   if (DUPLICATES.has(outcome)) reportDuplicate(options, outcome, instance);
   if (outcome === "same") return file.discard();

@@ -6,8 +6,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import pg from "pg";
 import type { Config } from "../config/schema.ts";
-import { KindredError, messageOf } from "../kernel/errors.ts";
+import { KindredError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { type BoundedDatabase, createBounded } from "./bounded.ts";
 import { type EmbeddedServer, startEmbedded } from "./embedded.ts";
 import {
   asLimitError,
@@ -16,17 +17,14 @@ import {
   transactionLimit,
 } from "./limited-queries.ts";
 import type { Queryable } from "./queryable.ts";
+import { asDatabaseError, run } from "./run.ts";
 
 export interface Database extends QueryDatabase {
   readonly serverVersion: string;
   /** Where the embedded database's socket is, for receiver processes; undefined with PostgreSQL. */
   readonly socketFolder: string | undefined;
-  /**
-   * For single autocommitted statements that somebody waits for: a connection is tried for `connectSeconds`, a
-   * statement is given up after `statementSeconds`, also when the database hangs rather than breaks. The
-   * `DB_UNAVAILABLE` then tells in `details.isSent` whether the statement was sent: if so it may have run.
-   */
-  readonly bounded: Queryable;
+  /** For single statements that somebody waits for. */
+  readonly bounded: BoundedDatabase;
   /** For queries of peers: each statement is given up after `querySeconds`, which is `QUERY_TOO_SLOW`. */
   readonly limited: QueryDatabase;
   /** Runs work with the plain client of pg, for libraries that want one (migrations). */
@@ -129,16 +127,16 @@ async function wrap(
     return entered?.isOpen === true ? entered.tx : undefined;
   };
   const direct: Queryable = { query: (text, values) => run(pool, text, values) };
-  const outsideTransactions = (on: Queryable): Queryable => ({
-    query(text, values) {
-      if (openTransaction() === undefined) return on.query(text, values);
-      return Promise.reject(
-        new KindredError("INTERNAL", "Inside a transaction use its tx, not the database"),
-      );
-    },
-  });
-  const bounded: Queryable = {
-    query: (text, values) => runBounded(pool, config, text, values),
+  const outside = <T>(ask: () => Promise<T>): Promise<T> =>
+    openTransaction() === undefined
+      ? ask()
+      : Promise.reject(
+          new KindredError("INTERNAL", "Inside a transaction use its tx, not the database"),
+        );
+  const inner = createBounded(pool, config, engine);
+  const bounded: BoundedDatabase = {
+    query: (text, values) => outside(() => inner.query(text, values)),
+    openStatement: (text, values) => outside(() => inner.openStatement(text, values)),
   };
   async function transaction<T>(
     work: (tx: Queryable) => Promise<T>,
@@ -181,8 +179,8 @@ async function wrap(
     engine,
     serverVersion: "",
     socketFolder,
-    ...outsideTransactions(direct),
-    bounded: outsideTransactions(bounded),
+    query: (text, values) => outside(() => direct.query(text, values)),
+    bounded,
     limited,
     current: () => openTransaction() ?? direct,
     transaction: (work) => transaction(work),
@@ -226,87 +224,6 @@ async function withClient<T>(
 /** The connection broke, or the answer to a statement is still due on it. */
 function isUnusable(error: unknown): error is KindredError {
   return error instanceof KindredError && error.code === "DB_UNAVAILABLE";
-}
-
-const CONNECT_PAUSE_MS = 100;
-
-async function runBounded<Row>(
-  pool: pg.Pool,
-  config: Config["database"],
-  text: string,
-  values?: readonly unknown[],
-): Promise<{ rows: Row[]; rowCount: number }> {
-  const client = await connectWithin(pool, config.connectSeconds * 1000);
-  let broken: Error | undefined;
-  // A connection that breaks says so beside the statement's own error; without a listener it would end the process.
-  const onError = (error: Error) => {
-    broken = error;
-  };
-  client.on("error", onError);
-  try {
-    return await run<Row>(client, text, values, config.statementSeconds * 1000);
-  } catch (error) {
-    // A connection whose answer is still due must not serve the next statement.
-    if (error instanceof KindredError) broken ??= error;
-    throw error;
-  } finally {
-    client.off("error", onError);
-    client.release(broken);
-  }
-}
-
-/** A database that restarts refuses connections for a moment: that is waited out. */
-async function connectWithin(pool: pg.Pool, limitMs: number): Promise<pg.PoolClient> {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
-    try {
-      return await pool.connect();
-    } catch (error) {
-      if (performance.now() + CONNECT_PAUSE_MS >= deadline) {
-        throw new KindredError(
-          "DB_UNAVAILABLE",
-          `The database is away (${messageOf(error)}): see /readyz and kindred doctor`,
-          { details: { isSent: false }, cause: error },
-        );
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
-  }
-}
-
-/** @param limitMs - 0 waits for ever */
-async function run<Row>(
-  on: pg.Pool | pg.ClientBase,
-  text: string,
-  values?: readonly unknown[],
-  limitMs = 0,
-): Promise<{ rows: Row[]; rowCount: number }> {
-  const asked = {
-    text,
-    ...(values === undefined ? {} : { values: [...values] }),
-    ...(limitMs === 0 ? {} : { query_timeout: limitMs }),
-  };
-  const result = await on.query(asked).catch(asDatabaseError);
-  // Several statements in one text give several results: their rows in order.
-  const results = Array.isArray(result) ? (result as pg.QueryResult[]) : [result];
-  const rowCount = results.reduce((sum, one) => sum + (one.rowCount ?? 0), 0);
-  return { rows: results.flatMap((one) => one.rows as Row[]), rowCount };
-}
-
-/** SQLSTATE classes that mean "away": connection, resources, operator intervention. */
-const AWAY = /^(?:08|53|57|58)/;
-
-/** Errors of the statement itself keep their SQLSTATE; everything about the connection becomes "away". */
-function asDatabaseError(error: unknown): never {
-  const code = (error as { code?: unknown }).code;
-  const isStatement = typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !AWAY.test(code);
-  if (isStatement || error instanceof KindredError) throw error;
-  const text = error instanceof Error ? error.message : String(error);
-  throw new KindredError(
-    "DB_UNAVAILABLE",
-    `The database is away (${text}): see /readyz and kindred doctor`,
-    { cause: error },
-  );
 }
 
 /** An embedded engine that does not answer is killed; its process is started again and loses nothing acknowledged. */

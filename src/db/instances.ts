@@ -1,6 +1,7 @@
 /** Tables study, series and instance as the receiving side writes them: one statement keeps all instances that wait. */
 import type { InstanceHeader } from "../dicom/instance-header.ts";
 import { mergeDocuments } from "../dicom/query-attributes.ts";
+import type { BoundedDatabase, OpenStatement } from "./bounded.ts";
 import type { Queryable } from "./queryable.ts";
 
 /** An instance whose bytes are on disk, synced, and whose row is about to be written. */
@@ -83,6 +84,25 @@ export async function keepKnownInstances(
   at: WriterEpoch,
   instances: readonly KeptInstance[],
 ): Promise<void> {
+  await db.query(KEEP_KNOWN, knownValues(at, instances));
+}
+
+/** The same in a transaction that the caller ends. @throws as {@link keepKnownInstances} */
+export function openKnownInstances(
+  db: BoundedDatabase,
+  at: WriterEpoch,
+  instances: readonly KeptInstance[],
+): Promise<OpenStatement> {
+  return db.openStatement(KEEP_KNOWN, knownValues(at, instances));
+}
+
+/** The function returns nothing; `select from` spares the description of a column. */
+const KEEP_KNOWN = "select from keep_known_instances($1, $2, $3)";
+
+function knownValues(
+  at: WriterEpoch,
+  instances: readonly KeptInstance[],
+): [string, number, string] {
   const bySeries = Map.groupBy(instances, (one) => one.header.seriesInstanceUid);
   const groups = [...bySeries].map(([series, some]) => ({
     series,
@@ -93,12 +113,7 @@ export async function keepKnownInstances(
   }));
   // Two calls lock series in the same order.
   groups.sort((a, b) => (a.series < b.series ? -1 : 1));
-  // The function returns nothing; `select from` spares the description of a column.
-  await db.query("select from keep_known_instances($1, $2, $3)", [
-    at.writer,
-    at.epoch,
-    toJson(groups),
-  ]);
+  return [at.writer, at.epoch, toJson(groups)];
 }
 
 /** jsonb refuses NUL and half a surrogate pair; one bad text must not cost the instance. */

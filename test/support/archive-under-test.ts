@@ -5,6 +5,7 @@ import { type Archive, openArchive } from "../../src/archive/archive.ts";
 import { type ArchiveFs, createArchiveFs } from "../../src/archive/archive-fs.ts";
 import { createDiskPace } from "../../src/archive/disk-pace.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
+import type { BoundedDatabase } from "../../src/db/bounded.ts";
 import { type Database, openDatabase } from "../../src/db/database.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import type { Queryable } from "../../src/db/queryable.ts";
@@ -32,7 +33,7 @@ export interface TestArchive extends Archive {
 }
 
 export async function openTestArchive(options: {
-  database: Queryable;
+  database: BoundedDatabase;
   dataDir?: string;
   archive?: Partial<Config["archive"]>;
   fs?: ArchiveFs;

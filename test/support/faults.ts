@@ -1,6 +1,6 @@
 /** Faults on purpose: the real calls of the file system and the database, the n-th of which fails. */
 import type { ArchiveFile, ArchiveFs } from "../../src/archive/archive-fs.ts";
-import type { Queryable } from "../../src/db/queryable.ts";
+import type { BoundedDatabase, OpenStatement } from "../../src/db/bounded.ts";
 import { KindredError } from "../../src/kernel/errors.ts";
 
 /**
@@ -104,22 +104,69 @@ export function faultyFs(fs: ArchiveFs, faults: Faults): ArchiveFs {
 }
 
 /** A statement that fails this way is not answered: it may have run. */
-export function faultyDatabase(database: Queryable, faults: Faults): Queryable {
-  const away = () => new KindredError("DB_UNAVAILABLE", "a fault on purpose");
+export function faultyDatabase(database: BoundedDatabase, faults: Faults): BoundedDatabase {
+  const away = (isSent?: false) => () =>
+    new KindredError("DB_UNAVAILABLE", "a fault on purpose", {
+      details: isSent === undefined ? {} : { isSent },
+    });
   return {
-    query: (text, values) => faults.around("query", away, () => database.query(text, values)),
+    query: (text, values) => faults.around("query", away(), () => database.query(text, values)),
+    async openStatement(text, values) {
+      let opened: OpenStatement | undefined;
+      try {
+        await faults.around("open", away(false), async () => {
+          opened = await database.openStatement(text, values);
+        });
+      } catch (error) {
+        // Its connection is given up.
+        await opened?.rollback();
+        throw error;
+      }
+      const { commit, rollback } = opened!;
+      return {
+        async commit() {
+          let isAsked = false;
+          try {
+            await faults.around("commit", away(), () => {
+              isAsked = true;
+              return commit();
+            });
+          } catch (error) {
+            if (!isAsked) await rollback();
+            throw error;
+          }
+        },
+        async rollback() {
+          await faults.around("rollback", away(), rollback).catch(rollback);
+        },
+      };
+    },
   };
 }
 
-/** The answer of the first statement that matches is lost after it ran. */
-export function losingAnswer(database: Queryable, statement: RegExp): Queryable {
+/** The answer of the first statement that matches is lost after it ran, or was committed. */
+export function losingAnswer(database: BoundedDatabase, statement: RegExp): BoundedDatabase {
   let isLost = false;
+  const answer = (text: string) => {
+    if (isLost || !statement.test(text)) return;
+    isLost = true;
+    throw new KindredError("DB_UNAVAILABLE", "the answer is lost");
+  };
   return {
     async query<Row>(text: string, values?: readonly unknown[]) {
       const result = await database.query<Row>(text, values);
-      if (isLost || !statement.test(text)) return result;
-      isLost = true;
-      throw new KindredError("DB_UNAVAILABLE", "the answer is lost");
+      answer(text);
+      return result;
+    },
+    async openStatement(text, values) {
+      const { commit, rollback } = await database.openStatement(text, values);
+      return {
+        rollback,
+        async commit() {
+          await commit();
+          answer(text);
+        },
+      };
     },
   };
 }

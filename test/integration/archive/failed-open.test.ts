@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import type { Queryable } from "../../../src/db/queryable.ts";
+import type { BoundedDatabase } from "../../../src/db/bounded.ts";
 import { codeOf } from "../../../src/kernel/errors.ts";
 import { openTestArchive, openTestDatabase, send } from "../../support/archive-under-test.ts";
 import { ctSeries } from "../../support/ct-series.ts";
@@ -25,7 +25,8 @@ describe("an archive that could not be opened", function () {
       const faults = createFaults(nth, "error");
       let queries = 0;
       const faulty = faultyDatabase(database.bounded, faults);
-      const counted: Queryable = {
+      const counted: BoundedDatabase = {
+        ...faulty,
         query: (text, values) => {
           queries++;
           return faulty.query(text, values);

@@ -93,7 +93,7 @@ describe("a fault in the n-th call of the archive", function () {
       await pending.write(Buffer.from("half"));
       const stray = await earlier.store.create();
       await stray.write(Buffer.from("no row"));
-      await stray.keep();
+      await (await stray.finish()).durable;
       faults.arm();
       const opened = await openTestArchive(options).catch(() => undefined);
       faults.disarm();

@@ -3,9 +3,9 @@ import { expect } from "chai";
 import { createArchiveFs } from "../../../src/archive/archive-fs.ts";
 import { createDiskPace } from "../../../src/archive/disk-pace.ts";
 import { advanceArchiveEpoch, beginWriterEpoch } from "../../../src/db/archive-files.ts";
+import type { BoundedDatabase } from "../../../src/db/bounded.ts";
 import type { Database } from "../../../src/db/database.ts";
 import { keepInstances } from "../../../src/db/instances.ts";
-import type { Queryable } from "../../../src/db/queryable.ts";
 import type { BulkInstance } from "../../../src/dimse/bulk-sender.ts";
 import type { KindredError } from "../../../src/kernel/errors.ts";
 import {
@@ -27,17 +27,19 @@ const HALF_BYTES = 70_000;
 const ROWS = 256;
 
 /** Statements that write rows wait at it until it opens. */
-function gate(database: Queryable): Queryable & { close(): void; open(): void; held(): number } {
+function gate(
+  database: BoundedDatabase,
+): BoundedDatabase & { close(): void; open(): void; held(): number } {
   let closed: PromiseWithResolvers<void> | undefined;
   let held = 0;
+  const wait = async (text: string) => {
+    if (closed === undefined || !/keep_(known_)?instances/.test(text)) return;
+    held++;
+    await closed.promise;
+  };
   return {
-    async query(text, values) {
-      if (closed !== undefined && /keep_(known_)?instances/.test(text)) {
-        held++;
-        await closed.promise;
-      }
-      return database.query(text, values);
-    },
+    query: (text, values) => wait(text).then(() => database.query(text, values)),
+    openStatement: (text, values) => wait(text).then(() => database.openStatement(text, values)),
     close() {
       closed = Promise.withResolvers();
     },
@@ -266,7 +268,7 @@ describe("receivers beside an owner that starts again", function () {
     });
     const stray = await other.store.create();
     await stray.write(Buffer.from("no row"));
-    await stray.keep();
+    await (await stray.finish()).durable;
     expect(filesOf(dataDir)).to.have.length(3);
     await owner.mendEnded((writer) => writer === "receiver-d.1");
     expect(filesOf(dataDir)).to.have.length(2);
