@@ -8,10 +8,14 @@ import Counter from "prom-client/lib/counter.js";
 import Gauge from "prom-client/lib/gauge.js";
 import Histogram from "prom-client/lib/histogram.js";
 import Registry from "prom-client/lib/registry.js";
+import { labelledCounter, plainCounter, plainHistogram } from "./plain-metrics.ts";
 import { collectProcessMetrics } from "./process-metrics.ts";
 
 /** Period of the timer that measures the event loop: its delays read this much when nothing blocks. */
 const EVENT_LOOP_PERIOD_MS = 5;
+
+/** Upper bounds of the buckets of times. */
+const SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -27,7 +31,7 @@ export function createMetrics() {
       name: `kindred_${name}`,
       help,
       labelNames: [...labelNames],
-      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300],
+      buckets: [...SECONDS],
       registers,
     });
   return {
@@ -63,8 +67,17 @@ export function createMetrics() {
       "status",
     ]),
     receiverRestartsTotal: counter("receiver_restarts_total", "Receiver processes started again"),
-    instancesReceivedTotal: counter("instances_received_total", "C-STORE answers", ["status"]),
-    instanceBytesTotal: counter("instance_bytes_total", "Data set bytes kept"),
+    instancesReceivedTotal: labelledCounter({
+      registry,
+      name: "kindred_instances_received_total",
+      help: "C-STORE answers",
+      label: "status",
+    }),
+    instanceBytesTotal: plainCounter({
+      registry,
+      name: "kindred_instance_bytes_total",
+      help: "Data set bytes kept",
+    }),
     instanceDuplicatesTotal: counter(
       "instance_duplicates_total",
       "C-STORE of a known SOP Instance UID: same bytes, or what archive.duplicates made of other bytes",
@@ -81,10 +94,12 @@ export function createMetrics() {
       "Files and rows that did not agree at start",
       ["kind"],
     ),
-    instanceReceiveSeconds: histogram(
-      "instance_receive_seconds",
-      "First fragment to answer of a C-STORE",
-    ),
+    instanceReceiveSeconds: plainHistogram({
+      registry,
+      name: "kindred_instance_receive_seconds",
+      help: "First fragment to answer of a C-STORE",
+      buckets: SECONDS,
+    }),
     subOperationsTotal: counter(
       "sub_operations_total",
       "C-STORE sub-operations of retrieves, by request and outcome",

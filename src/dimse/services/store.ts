@@ -7,6 +7,8 @@ import type { AcceptedContext, RequestHandler, Responder } from "../message-exch
 import type { StoreReceiver } from "../ports.ts";
 import type { ServiceOptions } from "./dispatch.ts";
 
+const SUCCESS = statusHex(DIMSE.success);
+
 export async function storeHandler(
   options: ServiceOptions,
   command: CommandSet,
@@ -62,12 +64,12 @@ export async function storeHandler(
 
   async function answer(): Promise<void> {
     if (failure === undefined) {
-      metrics.instancesReceivedTotal.inc({ status: statusHex(DIMSE.success) });
+      metrics.instancesReceivedTotal.inc(SUCCESS);
       return responder.send(context.id, encodeResponse(command, { status: DIMSE.success }));
     }
     const code = codeOf(failure);
     const status = STATUSES[code].store;
-    metrics.instancesReceivedTotal.inc({ status: statusHex(status) });
+    metrics.instancesReceivedTotal.inc(statusHex(status));
     const facts = {
       event: "instance.refused",
       assoc: responder.info.id,
