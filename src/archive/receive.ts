@@ -266,14 +266,15 @@ function completeHeader(scanner: StreamScanner): Buffer {
 /** The header, and whether it is what the command said. */
 function readHeader(bytes: Buffer, request: StoreRequest): InstanceHeader {
   const isDeflated = TRANSFER_SYNTAXES.get(request.transferSyntaxUid)?.isDeflated === true;
-  const dataSet = decodeDataSet(bytes, {
-    // The scanner hands out the header of a deflated data set inflated.
-    transferSyntaxUid: isDeflated ? UID.explicitVrLittleEndian : request.transferSyntaxUid,
-    untilTag: PIXEL_GROUP_TAG,
-    tags: INSTANCE_HEADER_TAGS,
-    elementsMax: HEADER_ELEMENTS_MAX,
-  });
-  const header = readInstanceHeader(dataSet);
+  const decode = () =>
+    decodeDataSet(bytes, {
+      // The scanner hands out the header of a deflated data set inflated.
+      transferSyntaxUid: isDeflated ? UID.explicitVrLittleEndian : request.transferSyntaxUid,
+      untilTag: PIXEL_GROUP_TAG,
+      tags: INSTANCE_HEADER_TAGS,
+      elementsMax: HEADER_ELEMENTS_MAX,
+    });
+  const header = readInstanceHeader(decode(), decode);
   if (
     header.sopInstanceUid !== request.sopInstanceUid ||
     header.sopClassUid !== request.sopClassUid

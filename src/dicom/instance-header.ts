@@ -4,9 +4,10 @@ import type { DataSet } from "./data-set.ts";
 import { spanOf } from "./date-time.ts";
 import {
   cleanText,
+  type KeptDocument,
   QUERY_ATTRIBUTE_TAGS,
   type QueryAttributes,
-  readQueryAttributes,
+  readQueryDocument,
 } from "./query-attributes.ts";
 import { keywordOf, TAG } from "./tags.ts";
 import { isValidUid } from "./uids.ts";
@@ -78,35 +79,53 @@ export const INSTANCE_HEADER_TAGS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * The UIDs are read and checked at once, everything else when it is asked for: of all but the first instance of a series little
- * is. The data set must not be changed any more.
+ * What every instance's row needs is read at once, everything else when it is asked for: of all but the first instance of a series
+ * that is nothing. The data set must not be changed any more.
  *
+ * @param again - reads the data set once more. With it the data set is not kept: a header lives until its row is committed, and what lives
+ * that long in hundreds of small objects is what collecting garbage costs
  * @throws KindredError `DATASET_INCOMPLETE` naming the UID that is missing or malformed
  */
-export function readInstanceHeader(header: DataSet): InstanceHeader {
-  return new ReadHeader(header);
+export function readInstanceHeader(header: DataSet, again?: () => DataSet): InstanceHeader {
+  return new ReadHeader(header, again ?? (() => header));
 }
 
 class ReadHeader implements InstanceHeader {
-  readonly #header: DataSet;
+  readonly #again: () => DataSet;
+  #kept: DataSet | undefined;
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
   readonly sopInstanceUid: string;
   readonly sopClassUid: string;
+  readonly patientId: string;
+  readonly instanceNumber: string;
+  readonly numberOfFrames: string;
+  readonly rows: number;
+  readonly columns: number;
   readonly queryAttributes: QueryAttributes;
 
-  constructor(header: DataSet) {
-    this.#header = header;
+  constructor(header: DataSet, again: () => DataSet) {
+    this.#again = again;
     this.studyInstanceUid = uid(header, TAG.StudyInstanceUID);
     this.seriesInstanceUid = uid(header, TAG.SeriesInstanceUID);
     this.sopInstanceUid = uid(header, TAG.SOPInstanceUID);
     this.sopClassUid = uid(header, TAG.SOPClassUID);
-    this.queryAttributes = readQueryAttributes(header);
+    this.patientId = text(header, TAG.PatientID, 64);
+    this.instanceNumber = text(header, TAG.InstanceNumber, 12);
+    this.numberOfFrames = text(header, TAG.NumberOfFrames, 12);
+    this.rows = header.integer(TAG.Rows) ?? 0;
+    this.columns = header.integer(TAG.Columns) ?? 0;
+    this.queryAttributes = new LaterAttributes(
+      readQueryDocument(header, "instance"),
+      () => this.#header,
+    );
   }
 
-  get patientId(): string {
-    return text(this.#header, TAG.PatientID, 64);
+  get #header(): DataSet {
+    this.#kept ??= this.#again();
+    return this.#kept;
   }
+
   get patientIdIssuer(): string {
     return text(this.#header, TAG.IssuerOfPatientID, 64);
   }
@@ -158,17 +177,24 @@ class ReadHeader implements InstanceHeader {
   get modelName(): string {
     return text(this.#header, TAG.ManufacturerModelName, 64);
   }
-  get instanceNumber(): string {
-    return text(this.#header, TAG.InstanceNumber, 12);
+}
+
+class LaterAttributes implements QueryAttributes {
+  readonly instance: KeptDocument;
+  readonly #headerOf: () => DataSet;
+
+  constructor(instance: KeptDocument, headerOf: () => DataSet) {
+    this.instance = instance;
+    this.#headerOf = headerOf;
   }
-  get numberOfFrames(): string {
-    return text(this.#header, TAG.NumberOfFrames, 12);
+  get patient(): KeptDocument {
+    return readQueryDocument(this.#headerOf(), "patient");
   }
-  get rows(): number {
-    return this.#header.integer(TAG.Rows) ?? 0;
+  get study(): KeptDocument {
+    return readQueryDocument(this.#headerOf(), "study");
   }
-  get columns(): number {
-    return this.#header.integer(TAG.Columns) ?? 0;
+  get series(): KeptDocument {
+    return readQueryDocument(this.#headerOf(), "series");
   }
 }
 

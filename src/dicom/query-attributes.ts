@@ -156,38 +156,13 @@ export function documentKey(tag: number): string {
   return tag.toString(16).toUpperCase().padStart(8, "0");
 }
 
-/**
- * The documents of all levels, each read when it is asked for: all but the first instance of a series need one only.
- * Never throws: what cannot be read is left out.
- */
-export function readQueryAttributes(header: DataSet): QueryAttributes {
-  const made = new Map<QueryLevel, KeptDocument>();
-  const make = (level: QueryLevel): KeptDocument => {
-    const search: Record<string, readonly string[]> = {};
-    const document = read(header, KEPT_ATTRIBUTES[level], search);
-    for (const { tag, key, vr } of SEARCHED_ONLY[level])
-      addSearch(search, header, key, vr, textValues(header, tag, vr));
-    return Object.keys(search).length === 0 ? document : { ...document, search };
-  };
-  const of = (level: QueryLevel): KeptDocument => {
-    const document = made.get(level) ?? make(level);
-    made.set(level, document);
-    return document;
-  };
-  return {
-    get patient() {
-      return of("patient");
-    },
-    get study() {
-      return of("study");
-    },
-    get series() {
-      return of("series");
-    },
-    get instance() {
-      return of("instance");
-    },
-  };
+/** The document of one level. Never throws: what cannot be read is left out. */
+export function readQueryDocument(header: DataSet, level: QueryLevel): KeptDocument {
+  const search: Record<string, readonly string[]> = {};
+  const document = read(header, KEPT_ATTRIBUTES[level], search);
+  for (const { tag, key, vr } of SEARCHED_ONLY[level])
+    addSearch(search, header, key, vr, textValues(header, tag, vr));
+  return Object.keys(search).length === 0 ? document : { ...document, search };
 }
 
 /** One document of two levels, for the row that holds both (patient and study). */

@@ -44,6 +44,31 @@ describe("the header of an instance", () => {
       sopInstanceUid: "1.2.4",
     });
   });
+  it("reads the data set again for what an instance of a known series does not need, and only then", () => {
+    const all = header()
+      .setString(TAG.PatientID, "LO", "P")
+      .setString(TAG.PatientName, "PN", "A^B")
+      .setString(TAG.InstanceNumber, "IS", "7")
+      .setString(TAG.ImageType, "CS", "ORIGINAL")
+      .setString(TAG.StationName, "SH", "CT1");
+    let readAgain = 0;
+    const one = readInstanceHeader(all, () => {
+      readAgain++;
+      return all;
+    });
+    const { patientId, seriesInstanceUid, instanceNumber, rows, queryAttributes } = one;
+    expect({ patientId, seriesInstanceUid, instanceNumber, rows }).to.deep.equal({
+      patientId: "P",
+      seriesInstanceUid: "1.2.6",
+      instanceNumber: "7",
+      rows: 0,
+    });
+    expect(queryAttributes.instance).to.deep.equal({ "00080008": ["ORIGINAL"] });
+    expect(readAgain).to.equal(0);
+    expect(one.patientName).to.equal("A^B");
+    expect(one.queryAttributes.series).to.deep.equal({ "00081010": ["CT1"] });
+    expect(readAgain).to.equal(1);
+  });
   for (const tag of UIDS) {
     for (const value of ["", "../../x", ["1.2.3", "4.5.6"], "1".repeat(65)])
       it(`is refused with ${JSON.stringify(value)} in ${tag.toString(16)}`, () => {
@@ -70,7 +95,8 @@ describe("the header of an instance", () => {
       const one = readInstanceHeader(
         decodeDataSet(bytes, { transferSyntaxUid, ...(tags && { tags }) }),
       );
-      return JSON.stringify([FIELDS.map((field) => one[field]), one.queryAttributes]);
+      const { patient, study, series, instance } = one.queryAttributes;
+      return JSON.stringify([FIELDS.map((field) => one[field]), patient, study, series, instance]);
     };
     expect(read(INSTANCE_HEADER_TAGS)).to.equal(read());
     expect(read(INSTANCE_HEADER_TAGS)).to.include("20240102081112.000000");

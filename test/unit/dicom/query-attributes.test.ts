@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { DataSet } from "../../../src/dicom/data-set.ts";
 import { foldName, foldNameGroups } from "../../../src/dicom/person-name.ts";
-import { mergeDocuments, readQueryAttributes } from "../../../src/dicom/query-attributes.ts";
+import { mergeDocuments, readQueryDocument } from "../../../src/dicom/query-attributes.ts";
 import { TAG } from "../../../src/dicom/tags.ts";
 import { dataSetOf } from "../../support/data-sets.ts";
 
@@ -38,9 +38,16 @@ describe("folded person names", () => {
   });
 });
 
+const documentsOf = (dataSet: DataSet) => ({
+  patient: readQueryDocument(dataSet, "patient"),
+  study: readQueryDocument(dataSet, "study"),
+  series: readQueryDocument(dataSet, "series"),
+  instance: readQueryDocument(dataSet, "instance"),
+});
+
 describe("the documents of a header", () => {
   it("hold values, items, and what is searched", () => {
-    const { patient, study, series, instance } = readQueryAttributes(
+    const { patient, study, series, instance } = documentsOf(
       dataSetOf({
         PatientName: "Müller^Jörg",
         OtherPatientIDs: "A\\B",
@@ -75,7 +82,7 @@ describe("the documents of a header", () => {
     dataSet
       .setString(TAG.OtherPatientNames, "PN", Array(100).fill(long))
       .setItems(TAG.ProcedureCodeSequence, Array(100).fill(item));
-    const documents = readQueryAttributes(dataSet);
+    const documents = documentsOf(dataSet);
     const text = JSON.stringify(documents);
     expect(Buffer.byteLength(text)).to.be.lessThan(100_000);
     expect(text).to.not.match(/\\u0000|\\ud800/);
@@ -87,7 +94,7 @@ describe("the documents of a header", () => {
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const dataSet = new DataSet();
         for (const tag of Object.values(TAG)) dataSet.setBytes(tag, "UN", bytes);
-        JSON.stringify(readQueryAttributes(dataSet));
+        JSON.stringify(documentsOf(dataSet));
       }),
     );
   });
