@@ -5,7 +5,7 @@
  */
 import { type ArchiveFile, asStorageError } from "./archive-fs.ts";
 import type { DiskPace } from "./disk-pace.ts";
-import { type Blocks, createHeldBytes } from "./held-bytes.ts";
+import { type Blocks, createHeldBytes, type HeldBytes } from "./held-bytes.ts";
 
 /** What is written at once on this thread: small enough to be in the processor's cache still. */
 const AT_ONCE_BYTES = 32_768;
@@ -36,98 +36,123 @@ export function createFileWriter(
   pace: DiskPace,
   blocks: Blocks,
 ): FileWriter {
-  const atOnceBytes = Math.min(AT_ONCE_BYTES, heldBytesMax);
-  const togetherBytes = Math.ceil(heldBytesMax / 2);
-  const waiting = createHeldBytes(blocks);
-  let writingBytes = 0;
-  let sizeBytes = 0;
-  let running: Promise<void> | undefined;
-  let failure: { error: unknown } | undefined;
-  let isFlushing = false;
+  return new PacedWriter(file, heldBytesMax, pace, blocks);
+}
 
-  const isDue = () => waiting.length > 0 && (isFlushing || waiting.length >= togetherBytes);
+/** A class, not closures: there is one for each instance on its way, and for each file made ahead. */
+class PacedWriter implements FileWriter {
+  readonly #file: ArchiveFile;
+  readonly #heldBytesMax: number;
+  readonly #pace: DiskPace;
+  readonly #waiting: HeldBytes;
+  sizeBytes = 0;
+  #writingBytes = 0;
+  #running: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isFlushing = false;
+
+  constructor(file: ArchiveFile, heldBytesMax: number, pace: DiskPace, blocks: Blocks) {
+    this.#file = file;
+    this.#heldBytesMax = heldBytesMax;
+    this.#pace = pace;
+    this.#waiting = createHeldBytes(blocks);
+  }
+
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    this.#check();
+    this.sizeBytes += bytes.length;
+    if (!this.#wroteAtOnce(bytes, Math.min(AT_ONCE_BYTES, this.#heldBytesMax))) {
+      this.#waiting.add(bytes);
+      this.#start();
+    }
+    this.#check();
+    return this.#isFull() ? this.#room() : undefined;
+  }
+
+  async flush(): Promise<void> {
+    this.#isFlushing = true;
+    if (this.#waiting.length > 0 && !this.#wroteAtOnce(NOTHING, 0)) this.#start();
+    while (this.#running !== undefined) await this.#running;
+    this.#check();
+  }
+
+  async stop(): Promise<void> {
+    this.#drop();
+    while (this.#running !== undefined) await this.#running;
+  }
 
   /** Writes what waits and the bytes behind it on this thread, if they are that many and it is harmless. */
-  const wroteAtOnce = (bytes: Uint8Array, leastBytes: number): boolean => {
-    if (waiting.length + bytes.length < leastBytes) return false;
-    if (running !== undefined || !pace.isPrompt()) return false;
-    const { buffers, free } = waiting.take();
+  #wroteAtOnce(bytes: Uint8Array, leastBytes: number): boolean {
+    if (this.#waiting.length + bytes.length < leastBytes) return false;
+    if (this.#running !== undefined || !this.#pace.isPrompt()) return false;
+    const { buffers, free } = this.#waiting.take();
     let left: readonly Uint8Array[] = [...buffers, bytes];
     try {
       while (left.length > 0)
         left = withoutFirst(
           left,
-          pace.measure(() => file.writevNow(left)),
+          this.#pace.measure(() => this.#file.writevNow(left)),
         );
     } catch (error) {
-      fail(error);
+      this.#fail(error);
     } finally {
       free();
     }
     return true;
-  };
-  const drop = () => waiting.take().free();
-  const fail = (error: unknown) => {
+  }
+
+  #start(): void {
+    if (this.#running === undefined && this.#isDue()) this.#running = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#isDue()) {
+        this.#writingBytes = this.#waiting.length;
+        const { buffers, free } = this.#waiting.take();
+        await this.#pace.watch(writeAll(this.#file, buffers)).finally(free);
+        this.#writingBytes = 0;
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#writingBytes = 0;
+      this.#running = undefined;
+    }
+  }
+
+  #isDue(): boolean {
+    const { length } = this.#waiting;
+    return length > 0 && (this.#isFlushing || length >= Math.ceil(this.#heldBytesMax / 2));
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#running !== undefined && this.#waiting.length + this.#writingBytes >= this.#heldBytesMax
+    );
+  }
+
+  async #room(): Promise<void> {
+    while (this.#isFull()) await this.#running;
+    this.#check();
+  }
+
+  #fail(error: unknown): void {
     try {
       asStorageError(error);
     } catch (storageError) {
-      failure ??= { error: storageError };
+      this.#failure ??= { error: storageError };
     }
-    drop();
-  };
+    this.#drop();
+  }
 
-  const run = async () => {
-    try {
-      while (isDue()) {
-        writingBytes = waiting.length;
-        const { buffers, free } = waiting.take();
-        await pace.watch(writeAll(file, buffers)).finally(free);
-        writingBytes = 0;
-      }
-    } catch (error) {
-      fail(error);
-    } finally {
-      writingBytes = 0;
-      running = undefined;
-    }
-  };
-  const start = () => {
-    if (running === undefined && isDue()) running = run();
-  };
-  const isFull = () => running !== undefined && waiting.length + writingBytes >= heldBytesMax;
-  const room = async () => {
-    while (isFull()) await running;
-    check();
-  };
-  const check = () => {
-    if (failure !== undefined) throw failure.error;
-  };
+  #drop(): void {
+    this.#waiting.take().free();
+  }
 
-  return {
-    get sizeBytes() {
-      return sizeBytes;
-    },
-    write(bytes) {
-      check();
-      sizeBytes += bytes.length;
-      if (!wroteAtOnce(bytes, atOnceBytes)) {
-        waiting.add(bytes);
-        start();
-      }
-      check();
-      return isFull() ? room() : undefined;
-    },
-    async flush() {
-      isFlushing = true;
-      if (waiting.length > 0 && !wroteAtOnce(NOTHING, 0)) start();
-      while (running !== undefined) await running;
-      check();
-    },
-    async stop() {
-      drop();
-      while (running !== undefined) await running;
-    },
-  };
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
 }
 
 const NOTHING = new Uint8Array(0);

@@ -5,6 +5,7 @@
  */
 import { KindredError } from "../kernel/errors.ts";
 import type { Queryable } from "./queryable.ts";
+import { StatementTimeout } from "./run.ts";
 
 /** What searching needs of a database. */
 export interface QueryDatabase extends Queryable {
@@ -44,8 +45,7 @@ export function asLimitError(
 ): unknown {
   const cause = error instanceof KindredError ? error.cause : undefined;
   const isStopped = (cause as { code?: string } | undefined)?.code === QUERY_CANCELED;
-  // The words of pg for an answer that did not come within `query_timeout`.
-  const isGivenUp = cause instanceof Error && cause.message === "Query read timeout";
+  const isGivenUp = cause instanceof StatementTimeout;
   return isStopped || (isGivenUp && engine === "embedded")
     ? new KindredError("QUERY_TOO_SLOW", `Stopped after ${seconds} s: narrow the query`, {
         cause: error,

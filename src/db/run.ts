@@ -2,6 +2,13 @@
 import type pg from "pg";
 import { KindredError } from "../kernel/errors.ts";
 
+/** No answer came within the limit of a statement. */
+export class StatementTimeout extends Error {
+  constructor() {
+    super("no answer in time");
+  }
+}
+
 /**
  * @param limitMs - 0 waits for ever
  * @returns `command` of the last statement, such as COMMIT
@@ -12,17 +19,28 @@ export async function run<Row>(
   values?: readonly unknown[],
   limitMs = 0,
 ): Promise<{ rows: Row[]; rowCount: number; command: string }> {
-  const asked = {
-    text,
-    ...(values === undefined ? {} : { values: [...values] }),
-    ...(limitMs === 0 ? {} : { query_timeout: limitMs }),
-  };
-  const result = await on.query(asked).catch(asDatabaseError);
+  // With a limit in its options pg would copy them property by property.
+  const answer =
+    values === undefined ? on.query<pg.QueryResultRow>(text) : on.query(text, [...values]);
+  const result = await (limitMs === 0 ? answer : within(answer, limitMs)).catch(asDatabaseError);
   // Several statements in one text give several results: their rows in order.
   const results = Array.isArray(result) ? (result as pg.QueryResult[]) : [result];
   const rowCount = results.reduce((sum, one) => sum + (one.rowCount ?? 0), 0);
   const command = results.at(-1)?.command ?? "";
   return { rows: results.flatMap((one) => one.rows as Row[]), rowCount, command };
+}
+
+/** The connection is of no use afterwards: the answer may still come. */
+async function within<T>(answer: Promise<T>, limitMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StatementTimeout()), limitMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** SQLSTATE classes that mean "away": connection, resources, operator intervention. */
