@@ -47,7 +47,7 @@ export interface SharedSyncs {
 
 /** @returns undefined where the machine has no memory as a file system: then every process knows of its own syncs only */
 export function openSharedSyncs(slots: number): SharedSyncs | undefined {
-  let fd: number;
+  let fd: number | undefined;
   try {
     if (statfsSync(FOLDER).type !== TMPFS_MAGIC) return undefined;
     const path = `${FOLDER}/kindred-${randomUUID()}`;
@@ -56,8 +56,13 @@ export function openSharedSyncs(slots: number): SharedSyncs | undefined {
     // Its one page is there from now on: no later write needs room.
     writeSync(fd, new Uint8Array(slots), 0, slots, 0);
   } catch {
+    if (fd !== undefined) closeSync(fd);
     return undefined;
   }
+  return shared(fd, slots);
+}
+
+function shared(fd: number, slots: number): SharedSyncs {
   let isOpen = true;
   return {
     fd,
