@@ -2,7 +2,7 @@
  * Receiver processes as the node sees them: started, restarted when they die, stopped, and asked for their metrics.
  * They share one port through node:cluster, whose round robin deals connections evenly.
  */
-import cluster, { type Worker } from "node:cluster";
+import cluster, { type ClusterSettings, type Worker } from "node:cluster";
 import type { SharedSyncs } from "../archive/shared-syncs.ts";
 import type { Config } from "../config/schema.ts";
 import { createAssociationCounts } from "../dimse/association-counts.ts";
@@ -56,13 +56,13 @@ const STOP_MS_EXTRA = 5_000;
 /** Starts the receivers. @throws KindredError what the first one could not do, e.g. `UNAVAILABLE` (port taken) */
 export async function startReceivers(options: ReceiversOptions): Promise<Receivers> {
   const { config, count, log } = options;
-  cluster.setupPrimary({
+  const settings: ClusterSettings = {
     exec: RECEIVER_FILE,
     args: [],
     execArgv: [...RECEIVER_NODE_OPTIONS],
     serialization: "advanced",
-    ...(options.syncs === undefined ? {} : { stdio: [...STDIO, options.syncs.fd] }),
-  });
+    stdio: options.syncs === undefined ? [...STDIO] : [...STDIO, options.syncs.fd],
+  };
   cluster.schedulingPolicy = cluster.SCHED_RR;
   await options.compiled;
   const ready = new Set<Worker>();
@@ -73,6 +73,8 @@ export async function startReceivers(options: ReceiversOptions): Promise<Receive
   let restartMs = RESTART_MS_MIN;
 
   const launch = (index: number): Promise<Address> => {
+    // Of the whole process, which may hold several nodes.
+    cluster.setupPrimary(settings);
     const worker = cluster.fork(receiverEnvironment(config.dataDir));
     const writer = options.newWriter();
     const slot =
