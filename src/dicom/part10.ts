@@ -1,20 +1,23 @@
 /** DICOM files: preamble and file meta information. PS3.10 7.1. */
 import { KindredError } from "../kernel/errors.ts";
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from "../kernel/version.ts";
-import { DataSet } from "./data-set.ts";
+import type { DataSet } from "./data-set.ts";
 import { decodeDataSet } from "./decode.ts";
-import { encodeDataSet } from "./encode.ts";
 import { TAG } from "./tags.ts";
 import { UID } from "./uids.ts";
 import { isLongVr, vrAt } from "./vr.ts";
 
 const PREAMBLE_BYTES = 128;
 const META_BYTES_MAX = 65_536;
-const META_LENGTH_TAG = 0x00020000;
-/** File Meta Information Group Length with its head. */
-const META_LENGTH_BYTES = 12;
-/** The preamble is zeros: a sender's bytes could be a program. */
-const PREFIX = Buffer.concat([Buffer.alloc(PREAMBLE_BYTES), Buffer.from("DICM", "latin1")]);
+/** Preamble, `DICM`, File Meta Information Group Length and Version. The preamble is zeros: a sender's bytes could be a program. */
+const META_START = Buffer.concat([
+  Buffer.alloc(PREAMBLE_BYTES),
+  Buffer.from("DICM", "latin1"),
+  Buffer.from("0200 0000 554c 0400 00000000".replaceAll(" ", ""), "hex"),
+  Buffer.from("0200 0100 4f42 0000 02000000 0001".replaceAll(" ", ""), "hex"),
+]);
+/** Where the group length ends; it counts what follows. */
+const META_LENGTH_END = PREAMBLE_BYTES + 4 + 12;
 
 /** Preamble, `DICM` and file meta of a file that we write. */
 export function encodeFileMeta(instance: {
@@ -23,21 +26,36 @@ export function encodeFileMeta(instance: {
   transferSyntaxUid: string;
   sourceAeTitle?: string;
 }): Buffer {
-  const meta = new DataSet()
-    .setBytes(META_LENGTH_TAG, "UL", new Uint8Array(4))
-    .setBytes(0x00020001, "OB", Uint8Array.of(0, 1))
-    .setString(0x00020002, "UI", instance.sopClassUid)
-    .setString(0x00020003, "UI", instance.sopInstanceUid)
-    .setString(TAG.TransferSyntaxUID, "UI", instance.transferSyntaxUid)
-    .setString(0x00020012, "UI", IMPLEMENTATION_CLASS_UID)
-    .setString(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME);
-  if (instance.sourceAeTitle !== undefined)
-    meta.setString(0x00020016, "AE", instance.sourceAeTitle);
-  const bytes = encodeDataSet(meta, UID.explicitVrLittleEndian);
-  // It counts what follows it.
-  bytes.writeUInt32LE(bytes.length - META_LENGTH_BYTES, 8);
-  return Buffer.concat([PREFIX, bytes]);
+  const { sourceAeTitle } = instance;
+  // Every instance that is received has one: a dozen elements in the order of their tags, without a data set in between.
+  const texts: (readonly [element: number, vr: "UI" | "SH" | "AE", value: string])[] = [
+    [0x0002, "UI", instance.sopClassUid],
+    [0x0003, "UI", instance.sopInstanceUid],
+    [0x0010, "UI", instance.transferSyntaxUid],
+    [0x0012, "UI", IMPLEMENTATION_CLASS_UID],
+    [0x0013, "SH", IMPLEMENTATION_VERSION_NAME],
+  ];
+  if (sourceAeTitle !== undefined) texts.push([0x0016, "AE", sourceAeTitle]);
+  let size = META_START.length;
+  for (const [, , value] of texts) size += META_HEAD_BYTES + evenLength(value);
+  const bytes = Buffer.allocUnsafe(size);
+  let at = META_START.copy(bytes);
+  for (const [element, vr, value] of texts) {
+    at = bytes.writeUInt16LE(0x0002, at);
+    at = bytes.writeUInt16LE(element, at);
+    at += bytes.write(vr, at, "latin1");
+    at = bytes.writeUInt16LE(evenLength(value), at);
+    at += bytes.write(value, at, "latin1");
+    if (value.length % 2 === 1) bytes[at++] = vr === "UI" ? 0 : 0x20;
+  }
+  bytes.writeUInt32LE(size - META_LENGTH_END, META_LENGTH_END - 4);
+  return bytes;
 }
+
+/** Tag, VR and a length of 16 bits. */
+const META_HEAD_BYTES = 8;
+
+const evenLength = (value: string) => value.length + (value.length % 2);
 
 export interface FileMeta {
   readonly meta: DataSet;

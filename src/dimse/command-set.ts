@@ -1,8 +1,8 @@
-/** DIMSE command sets: implicit VR little endian, group 0000. PS3.7 6.3, E.1. */
-import { DataSet } from "../dicom/data-set.ts";
-import { decodeDataSet } from "../dicom/decode.ts";
-import { encodeDataSet } from "../dicom/encode.ts";
-import { UID } from "../dicom/uids.ts";
+/**
+ * DIMSE command sets: implicit VR little endian, group 0000. PS3.7 6.3, E.1. They are read and written here and not by way of a
+ * data set: every message has one, and they are a dozen flat elements.
+ */
+import { formatTag } from "../dicom/tags.ts";
 import { KindredError } from "../kernel/errors.ts";
 
 /** Command Field (0000,0100) of the requests; a response has {@link COMMAND.response} set. PS3.7 E.1-1. */
@@ -53,8 +53,14 @@ const COMMAND_TAG = {
   moveOriginatorMessageId: 0x00001031,
 } as const;
 
+/** Of group 0000. */
+const GROUP_LAST = 0xffff;
+/** Tag and length: all of a command set is implicit VR. */
+const ELEMENT_HEAD_BYTES = 8;
 /** Command Group Length with its head. */
 const GROUP_LENGTH_BYTES = 12;
+const NUL = 0x00;
+const SPACE = 0x20;
 const NO_DATA_SET = 0x0101;
 const WITH_DATA_SET = 0x0102;
 const ERROR_COMMENT_CHARACTERS_MAX = 64;
@@ -89,59 +95,119 @@ export interface SubOperations {
 
 /** @throws KindredError `DATASET_UNREADABLE` when it is no command set, or none with a Command Field (PS3.7 6.3.1) */
 export function decodeCommandSet(bytes: Buffer): CommandSet {
-  const set = decodeDataSet(bytes, { transferSyntaxUid: UID.implicitVrLittleEndian, depthMax: 0 });
-  const us = (tag: number) => {
-    const value = set.get(tag)?.value;
-    return value !== undefined && value.length >= 2 ? value[0]! + value[1]! * 256 : undefined;
-  };
-  const text = (tag: number) => latin(set.get(tag)?.value).replace(/[\0 ]+$/, "");
-  const commandField = us(COMMAND_TAG.commandField);
-  if (commandField === undefined)
-    throw new KindredError("DATASET_UNREADABLE", "A command set without Command Field");
+  const set = new CommandElements(bytes);
+  const commandField = set.us(COMMAND_TAG.commandField);
+  if (commandField === undefined) throw unreadable("it has no Command Field");
+  const moveOriginator = set.text(COMMAND_TAG.moveOriginatorAeTitle);
   return {
     commandField,
-    messageId: us(COMMAND_TAG.messageId) ?? 0,
-    messageIdBeingRespondedTo: us(COMMAND_TAG.messageIdBeingRespondedTo) ?? 0,
-    affectedSopClassUid: text(COMMAND_TAG.affectedSopClassUid),
-    requestedSopClassUid: text(COMMAND_TAG.requestedSopClassUid),
-    affectedSopInstanceUid: text(COMMAND_TAG.affectedSopInstanceUid),
-    requestedSopInstanceUid: text(COMMAND_TAG.requestedSopInstanceUid),
-    moveDestination: text(COMMAND_TAG.moveDestination).trim(),
-    moveOriginator: set.has(COMMAND_TAG.moveOriginatorAeTitle)
-      ? {
-          aeTitle: text(COMMAND_TAG.moveOriginatorAeTitle).trim(),
-          messageId: us(COMMAND_TAG.moveOriginatorMessageId) ?? 0,
-        }
-      : undefined,
-    eventTypeId: us(COMMAND_TAG.eventTypeId),
-    actionTypeId: us(COMMAND_TAG.actionTypeId),
-    status: us(COMMAND_TAG.status),
-    errorComment: text(COMMAND_TAG.errorComment),
-    hasDataSet: (us(COMMAND_TAG.dataSetType) ?? NO_DATA_SET) !== NO_DATA_SET,
+    messageId: set.us(COMMAND_TAG.messageId) ?? 0,
+    messageIdBeingRespondedTo: set.us(COMMAND_TAG.messageIdBeingRespondedTo) ?? 0,
+    affectedSopClassUid: set.text(COMMAND_TAG.affectedSopClassUid) ?? "",
+    requestedSopClassUid: set.text(COMMAND_TAG.requestedSopClassUid) ?? "",
+    affectedSopInstanceUid: set.text(COMMAND_TAG.affectedSopInstanceUid) ?? "",
+    requestedSopInstanceUid: set.text(COMMAND_TAG.requestedSopInstanceUid) ?? "",
+    moveDestination: (set.text(COMMAND_TAG.moveDestination) ?? "").trim(),
+    moveOriginator:
+      moveOriginator === undefined
+        ? undefined
+        : {
+            aeTitle: moveOriginator.trim(),
+            messageId: set.us(COMMAND_TAG.moveOriginatorMessageId) ?? 0,
+          },
+    eventTypeId: set.us(COMMAND_TAG.eventTypeId),
+    actionTypeId: set.us(COMMAND_TAG.actionTypeId),
+    status: set.us(COMMAND_TAG.status),
+    errorComment: set.text(COMMAND_TAG.errorComment) ?? "",
+    hasDataSet: (set.us(COMMAND_TAG.dataSetType) ?? NO_DATA_SET) !== NO_DATA_SET,
   };
 }
 
-function latin(value: Uint8Array | undefined): string {
-  return value === undefined
-    ? ""
-    : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1");
+/** Where the elements of a command set lie: none is a sequence, and each is asked for once. Of a tag that comes twice the first counts. */
+class CommandElements {
+  readonly #bytes: Buffer;
+  readonly #tags: number[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    for (let at = 0; at < bytes.length; ) {
+      if (bytes.length - at < ELEMENT_HEAD_BYTES) throw unreadable("it ends inside an element");
+      const tag = bytes.readUInt16LE(at) * 0x10000 + bytes.readUInt16LE(at + 2);
+      const length = bytes.readUInt32LE(at + 4);
+      if (tag > GROUP_LAST) throw unreadable(`${formatTag(tag)} stands in it`);
+      at += ELEMENT_HEAD_BYTES;
+      if (length > bytes.length - at)
+        throw unreadable(`${formatTag(tag)} is longer than what is left`);
+      this.#tags.push(tag);
+      this.#starts.push(at);
+      at += length;
+      this.#ends.push(at);
+    }
+  }
+
+  us(tag: number): number | undefined {
+    const index = this.#tags.indexOf(tag);
+    if (index < 0) return undefined;
+    const start = this.#starts[index]!;
+    return this.#ends[index]! - start < 2 ? undefined : this.#bytes.readUInt16LE(start);
+  }
+
+  /** Without the padding at its end. */
+  text(tag: number): string | undefined {
+    const index = this.#tags.indexOf(tag);
+    if (index < 0) return undefined;
+    const start = this.#starts[index]!;
+    let end = this.#ends[index]!;
+    while (end > start && isPadding(this.#bytes[end - 1]!)) end--;
+    return this.#bytes.toString("latin1", start, end);
+  }
 }
 
-const us = (value: number) => Uint8Array.of(value & 0xff, value >>> 8);
+const isPadding = (byte: number) => byte === NUL || byte === SPACE;
 
-/** Encodes a command set with its group length, which counts what follows it. */
-function encode(set: DataSet): Buffer {
-  set.setBytes(COMMAND_TAG.groupLength, "UL", Buffer.alloc(4));
-  const bytes = encodeDataSet(set, UID.implicitVrLittleEndian);
-  bytes.writeUInt32LE(bytes.length - GROUP_LENGTH_BYTES, 8);
+const unreadable = (why: string) =>
+  new KindredError("DATASET_UNREADABLE", `The command set cannot be read: ${why}`);
+
+/** An element by tag: a number is US, a text UI unless its tag is of {@link TEXTS}. */
+type Field = readonly [tag: number, value: number | string];
+
+/** What is padded with a space. PS3.5 6.2. */
+const TEXTS: ReadonlySet<number> = new Set([
+  COMMAND_TAG.errorComment,
+  COMMAND_TAG.moveOriginatorAeTitle,
+]);
+
+/** Encodes a command set with its group length, which counts what follows it. @param fields - in the order of their tags */
+function encode(fields: readonly Field[]): Buffer {
+  let size = GROUP_LENGTH_BYTES;
+  for (const [, value] of fields) size += ELEMENT_HEAD_BYTES + valueBytes(value);
+  const bytes = Buffer.allocUnsafe(size);
+  bytes.writeUInt32LE(COMMAND_TAG.groupLength, 0);
+  bytes.writeUInt32LE(4, 4);
+  let at = bytes.writeUInt32LE(size - GROUP_LENGTH_BYTES, 8);
+  for (const [tag, value] of fields) {
+    at = bytes.writeUInt16LE(tag >>> 16, at);
+    at = bytes.writeUInt16LE(tag & 0xffff, at);
+    at = bytes.writeUInt32LE(valueBytes(value), at);
+    if (typeof value === "number") {
+      at = bytes.writeUInt16LE(value, at);
+    } else {
+      at += bytes.write(value, at, "latin1");
+      if (value.length % 2 === 1) bytes[at++] = TEXTS.has(tag) ? SPACE : NUL;
+    }
+  }
   return bytes;
 }
 
-function head(commandField: number, hasDataSet: boolean): DataSet {
-  return new DataSet()
-    .setBytes(COMMAND_TAG.commandField, "US", us(commandField))
-    .setBytes(COMMAND_TAG.dataSetType, "US", us(hasDataSet ? WITH_DATA_SET : NO_DATA_SET));
-}
+const valueBytes = (value: number | string) =>
+  typeof value === "number" ? 2 : value.length + (value.length % 2);
+
+const dataSetType = (hasDataSet: boolean): Field => [
+  COMMAND_TAG.dataSetType,
+  hasDataSet ? WITH_DATA_SET : NO_DATA_SET,
+];
 
 export interface ResponseFields {
   readonly status: number;
@@ -153,36 +219,38 @@ export interface ResponseFields {
 
 /** The response to a request: same message, SOP class and instance. PS3.7 9.3, 10.3. */
 export function encodeResponse(request: CommandSet, answer: ResponseFields): Buffer {
-  const set = head(request.commandField | COMMAND.response, answer.hasDataSet === true)
-    .setBytes(COMMAND_TAG.messageIdBeingRespondedTo, "US", us(request.messageId))
-    .setBytes(COMMAND_TAG.status, "US", us(answer.status));
   // N-ACTION names a Requested SOP; its response says Affected (PS3.7 10.3.5.2).
-  setUid(
-    set,
-    COMMAND_TAG.affectedSopClassUid,
-    request.affectedSopClassUid || request.requestedSopClassUid,
+  const sopClassUid = request.affectedSopClassUid || request.requestedSopClassUid;
+  const sopInstanceUid = request.affectedSopInstanceUid || request.requestedSopInstanceUid;
+  const fields: Field[] = [];
+  if (sopClassUid !== "") fields.push([COMMAND_TAG.affectedSopClassUid, sopClassUid]);
+  fields.push(
+    [COMMAND_TAG.commandField, request.commandField | COMMAND.response],
+    [COMMAND_TAG.messageIdBeingRespondedTo, request.messageId],
+    dataSetType(answer.hasDataSet === true),
+    [COMMAND_TAG.status, answer.status],
   );
-  setUid(
-    set,
-    COMMAND_TAG.affectedSopInstanceUid,
-    request.affectedSopInstanceUid || request.requestedSopInstanceUid,
-  );
-  if (request.commandField === COMMAND.action && request.actionTypeId !== undefined)
-    set.setBytes(COMMAND_TAG.actionTypeId, "US", us(request.actionTypeId));
-  if (request.commandField === COMMAND.eventReport && request.eventTypeId !== undefined)
-    set.setBytes(COMMAND_TAG.eventTypeId, "US", us(request.eventTypeId));
   if (answer.comment !== undefined) {
     const printable = answer.comment.replace(/[^\x20-\x5b\x5d-\x7e]/g, "?");
-    set.setString(COMMAND_TAG.errorComment, "LO", printable.slice(0, ERROR_COMMENT_CHARACTERS_MAX));
+    fields.push([COMMAND_TAG.errorComment, printable.slice(0, ERROR_COMMENT_CHARACTERS_MAX)]);
   }
-  for (const [name, count] of Object.entries(answer.subOperations ?? {}))
-    set.setBytes(COMMAND_TAG[name as keyof SubOperations], "US", us(Math.min(count, 0xffff)));
-  return encode(set);
+  if (sopInstanceUid !== "") fields.push([COMMAND_TAG.affectedSopInstanceUid, sopInstanceUid]);
+  if (request.commandField === COMMAND.eventReport && request.eventTypeId !== undefined)
+    fields.push([COMMAND_TAG.eventTypeId, request.eventTypeId]);
+  if (request.commandField === COMMAND.action && request.actionTypeId !== undefined)
+    fields.push([COMMAND_TAG.actionTypeId, request.actionTypeId]);
+  const { subOperations } = answer;
+  if (subOperations !== undefined) {
+    for (const name of SUB_OPERATIONS) {
+      const count = subOperations[name];
+      if (count !== undefined) fields.push([COMMAND_TAG[name], Math.min(count, 0xffff)]);
+    }
+  }
+  return encode(fields);
 }
 
-function setUid(set: DataSet, tag: number, uid: string): void {
-  if (uid !== "") set.setString(tag, "UI", uid);
-}
+/** In the order of their tags. */
+const SUB_OPERATIONS = ["remaining", "completed", "failed", "warning"] as const;
 
 export interface StoreRequestFields {
   readonly messageId: number;
@@ -194,17 +262,21 @@ export interface StoreRequestFields {
 
 /** A C-STORE-RQ. PS3.7 9.3.1.1. */
 export function encodeStoreRequest(request: StoreRequestFields): Buffer {
-  const set = head(COMMAND.store, true)
-    .setString(COMMAND_TAG.affectedSopClassUid, "UI", request.sopClassUid)
-    .setBytes(COMMAND_TAG.messageId, "US", us(request.messageId))
-    .setBytes(COMMAND_TAG.priority, "US", us(PRIORITY_MEDIUM))
-    .setString(COMMAND_TAG.affectedSopInstanceUid, "UI", request.sopInstanceUid);
+  const fields: Field[] = [
+    [COMMAND_TAG.affectedSopClassUid, request.sopClassUid],
+    [COMMAND_TAG.commandField, COMMAND.store],
+    [COMMAND_TAG.messageId, request.messageId],
+    [COMMAND_TAG.priority, PRIORITY_MEDIUM],
+    dataSetType(true),
+    [COMMAND_TAG.affectedSopInstanceUid, request.sopInstanceUid],
+  ];
   if (request.moveOriginator !== undefined) {
-    set
-      .setString(COMMAND_TAG.moveOriginatorAeTitle, "AE", request.moveOriginator.aeTitle)
-      .setBytes(COMMAND_TAG.moveOriginatorMessageId, "US", us(request.moveOriginator.messageId));
+    fields.push(
+      [COMMAND_TAG.moveOriginatorAeTitle, request.moveOriginator.aeTitle],
+      [COMMAND_TAG.moveOriginatorMessageId, request.moveOriginator.messageId],
+    );
   }
-  return encode(set);
+  return encode(fields);
 }
 
 /** An N-EVENT-REPORT-RQ with event information. PS3.7 10.3.1.1. */
@@ -214,13 +286,14 @@ export function encodeEventReportRequest(request: {
   readonly sopInstanceUid: string;
   readonly eventTypeId: number;
 }): Buffer {
-  return encode(
-    head(COMMAND.eventReport, true)
-      .setString(COMMAND_TAG.affectedSopClassUid, "UI", request.sopClassUid)
-      .setBytes(COMMAND_TAG.messageId, "US", us(request.messageId))
-      .setString(COMMAND_TAG.affectedSopInstanceUid, "UI", request.sopInstanceUid)
-      .setBytes(COMMAND_TAG.eventTypeId, "US", us(request.eventTypeId)),
-  );
+  return encode([
+    [COMMAND_TAG.affectedSopClassUid, request.sopClassUid],
+    [COMMAND_TAG.commandField, COMMAND.eventReport],
+    [COMMAND_TAG.messageId, request.messageId],
+    dataSetType(true),
+    [COMMAND_TAG.affectedSopInstanceUid, request.sopInstanceUid],
+    [COMMAND_TAG.eventTypeId, request.eventTypeId],
+  ]);
 }
 
 /** An N-ACTION-RQ with action information. PS3.7 10.3.5.1. */
@@ -230,13 +303,14 @@ export function encodeActionRequest(request: {
   readonly sopInstanceUid: string;
   readonly actionTypeId: number;
 }): Buffer {
-  return encode(
-    head(COMMAND.action, true)
-      .setString(COMMAND_TAG.requestedSopClassUid, "UI", request.sopClassUid)
-      .setBytes(COMMAND_TAG.messageId, "US", us(request.messageId))
-      .setString(COMMAND_TAG.requestedSopInstanceUid, "UI", request.sopInstanceUid)
-      .setBytes(COMMAND_TAG.actionTypeId, "US", us(request.actionTypeId)),
-  );
+  return encode([
+    [COMMAND_TAG.requestedSopClassUid, request.sopClassUid],
+    [COMMAND_TAG.commandField, COMMAND.action],
+    [COMMAND_TAG.messageId, request.messageId],
+    dataSetType(true),
+    [COMMAND_TAG.requestedSopInstanceUid, request.sopInstanceUid],
+    [COMMAND_TAG.actionTypeId, request.actionTypeId],
+  ]);
 }
 
 /** A C-ECHO-RQ. PS3.7 9.3.5.1. */
@@ -244,9 +318,10 @@ export function encodeEchoRequest(request: {
   readonly messageId: number;
   readonly sopClassUid: string;
 }): Buffer {
-  return encode(
-    head(COMMAND.echo, false)
-      .setString(COMMAND_TAG.affectedSopClassUid, "UI", request.sopClassUid)
-      .setBytes(COMMAND_TAG.messageId, "US", us(request.messageId)),
-  );
+  return encode([
+    [COMMAND_TAG.affectedSopClassUid, request.sopClassUid],
+    [COMMAND_TAG.commandField, COMMAND.echo],
+    [COMMAND_TAG.messageId, request.messageId],
+    dataSetType(false),
+  ]);
 }
