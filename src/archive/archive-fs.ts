@@ -2,7 +2,7 @@
  * The file-system calls of the archive, as few as it needs: production hands in those of node:fs/promises, tests
  * hand in the same ones with a fault in the n-th call.
  */
-import fs, { closeSync, writevSync } from "node:fs";
+import fs, { closeSync, openSync, writevSync } from "node:fs";
 import {
   mkdir,
   readdir,
@@ -42,12 +42,18 @@ export interface ArchiveFs {
 }
 
 /**
- * The real file system. Writing and closing are done on this thread while the disk is prompt: the way to the thread
- * pool and back costs several times as much as they do (see disk-pace.ts). Everything else goes there always.
+ * The real file system. Files are made, written and closed on this thread while the disk is prompt: the way to the thread
+ * pool and back costs several times as much as that does (see disk-pace.ts). Everything else goes there always.
  */
 export function createArchiveFs(pace: DiskPace): ArchiveFs {
   return {
-    open: async (path, flags, mode) => fileOf(await pace.watch(openFile(path, flags, mode)), pace),
+    async open(path, flags, mode) {
+      const fd =
+        flags === "wx" && pace.isPrompt()
+          ? pace.measure(() => openSync(path, flags, mode))
+          : await pace.watch(openFile(path, flags, mode));
+      return fileOf(fd, pace);
+    },
     mkdir,
     rename,
     readdir,
