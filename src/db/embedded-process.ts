@@ -97,6 +97,7 @@ async function main({ folder, socketPath, connectionsMax, sync }: Arguments): Pr
   });
   process.on("disconnect", () => process.exit(0));
   process.on("message", (message) => {
+    if (message === "are you there") process.send?.("here");
     if (message === "stop") {
       void sockets
         .stop()

@@ -19,6 +19,10 @@ const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 15_000;
 const RESTART_PAUSE_MS = 200;
 const RESTART_PAUSE_MS_MAX = 10_000;
+/** One statement may take longer than the watchdog of the pool waits (a migration); a process that does nothing else for this long spins. */
+const BUSY_MS_MAX = 600_000;
+/** Of that limit: how often the process is asked whether it is still there. */
+const ASKS = 20;
 /** A unix socket path holds at most 107 bytes. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const SOCKET_NAME = ".s.PGSQL.5432";
@@ -27,11 +31,16 @@ const SOCKET_NAME = ".s.PGSQL.5432";
  * Starts PGlite on `<dataDir>/db` in a process of its own.
  *
  * @param options.sync - false: a commit does not wait for the disk
+ * @param options.busyMsMax - a process whose one thread is not free for this long is killed and started again; ten minutes when not given
  */
 export async function startEmbedded(
   dataDir: string,
   log: Logger,
-  options: { readonly connectionsMax: number; readonly sync: boolean },
+  options: {
+    readonly connectionsMax: number;
+    readonly sync: boolean;
+    readonly busyMsMax?: number | undefined;
+  },
 ): Promise<EmbeddedServer> {
   const folder = join(dataDir, "db");
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -61,7 +70,14 @@ export async function startEmbedded(
       ...options,
     });
     child = started;
+    const unwatch = watchBusy(started, options.busyMsMax ?? BUSY_MS_MAX, (busyMs) =>
+      log.error(
+        { event: "database.stuck", seconds: Math.round(busyMs / 1000) },
+        "the embedded database does nothing but one statement; it is restarted",
+      ),
+    );
     started.once("exit", (code, signal) => {
+      unwatch();
       if (isStopping) return;
       log.error(
         { event: "database.exited", code, signal },
@@ -80,6 +96,26 @@ export async function startEmbedded(
       if (!isShort) await rm(socketFolder, { recursive: true, force: true });
     },
   };
+}
+
+/** Kills the process when it has not answered for so long: it answers between statements. @returns ends the watch */
+function watchBusy(child: ChildProcess, limitMs: number, onStuck: (busyMs: number) => void) {
+  let askedAt: number | undefined;
+  child.on("message", (message) => {
+    if (message === "here") askedAt = undefined;
+  });
+  const timer = setInterval(() => {
+    if (askedAt === undefined) {
+      askedAt = performance.now();
+      if (child.connected) child.send("are you there", () => undefined);
+    } else if (performance.now() - askedAt >= limitMs) {
+      clearInterval(timer);
+      onStuck(performance.now() - askedAt);
+      child.kill("SIGKILL");
+    }
+  }, limitMs / ASKS);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 function launch(settings: object): Promise<ChildProcess> {
