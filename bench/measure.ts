@@ -43,7 +43,7 @@ export async function measure(
   const cpuMs: Partial<Record<Role, number>> = {};
   // A database server may have started processes meanwhile.
   for (const { pid, role } of receiver.processes()) {
-    const spent = ((cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1000) / images;
+    const spent = (Math.max(0, cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1000) / images;
     cpuMs[role] = (cpuMs[role] ?? 0) + spent;
   }
   const kept = (await receiver.kept()) - keptBefore;

@@ -5,9 +5,17 @@ import { readdirSync, readFileSync } from "node:fs";
 /** Clock ticks a second in /proc (USER_HZ). */
 const TICKS = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
-/** CPU seconds of a process, user and system, with those of children that ended and were waited for. */
+/**
+ * CPU seconds of a process, user and system, with those of children that ended and were waited for. 0 for one that has ended: a database
+ * server's helper, whose parent counts them.
+ */
 export function cpuSeconds(pid: number): number {
-  const fields = statFields(`/proc/${pid}/stat`);
+  let fields: readonly string[];
+  try {
+    fields = statFields(`/proc/${pid}/stat`);
+  } catch {
+    return 0;
+  }
   // utime, stime, cutime, cstime: fields 14 to 17 of stat, counted from 1.
   return sum([14, 15, 16, 17].map((field) => Number(fields[field - 3]))) / TICKS;
 }
