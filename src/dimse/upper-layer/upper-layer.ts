@@ -117,6 +117,8 @@ export class UpperLayer {
   /** Bytes that follow a broken PDU mean nothing. */
   #isDeaf = false;
   #isHandling = false;
+  /** Copies of chunks that came while one was handled and the socket was not paused yet. */
+  readonly #behind: Buffer[] = [];
   /** Set when the peer sends no more, or the connection is gone; what came before is handled first. */
   #atEnd: (() => void) | undefined;
   #released: (() => void) | undefined;
@@ -220,6 +222,11 @@ export class UpperLayer {
 
   #take(chunk: Buffer): void {
     if (this.#isDeaf) return;
+    if (this.#isHandling) {
+      this.#socket.pause();
+      this.#behind.push(Buffer.from(chunk));
+      return;
+    }
     this.#isHandling = true;
     this.#reader.push(chunk);
     const pending = this.#handleParts();
@@ -229,7 +236,10 @@ export class UpperLayer {
 
   /** Nothing more is read until all of the chunk is handled. */
   async #handleSlowly(first: Promise<void>): Promise<void> {
-    this.#socket.pause();
+    let isOver = false;
+    // Most waits, as those of a request's first part, are for promises that are settled already: then all is handled before the next
+    // read, and stopping it would be two system calls for nothing. The tick comes after such promises and before that read.
+    queueMicrotask(() => process.nextTick(() => void (isOver || this.#socket.pause())));
     let pending: Promise<void> | undefined = first;
     while (pending !== undefined) {
       try {
@@ -239,9 +249,14 @@ export class UpperLayer {
         this.#refuse(error);
       }
       pending = this.#handleParts();
+      while (pending === undefined && this.#behind.length > 0) {
+        this.#reader.push(this.#behind.shift()!);
+        pending = this.#handleParts();
+      }
     }
+    isOver = true;
     this.#handled();
-    this.#socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   /** Handles what the reader has, up to something that takes time. */
