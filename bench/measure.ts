@@ -31,19 +31,24 @@ export async function measure(
 ): Promise<Measurement> {
   // What the run before left in the page cache must not be written back during this one.
   execFileSync("sync");
-  const before = new Map(receiver.processes().map(({ pid }) => [pid, cpuSeconds(pid)]));
   const keptBefore = await receiver.kept();
   await receiver.lagP99Ms();
   touchFreeMemory();
+  const cpu = () => new Map(receiver.processes().map(({ pid }) => [pid, cpuSeconds(pid)]));
+  const before = cpu();
   const start = process.hrtime.bigint();
   await Promise.all(folders.map((folder) => storescu(receiver, folder)));
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const atEnd = cpu();
   const lagP99Ms = await receiver.lagP99Ms();
+  const asked = cpu();
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const cpuMs: Partial<Record<Role, number>> = {};
   // A database server may have started processes meanwhile.
   for (const { pid, role } of receiver.processes()) {
-    const spent = (Math.max(0, cpuSeconds(pid) - (before.get(pid) ?? 0)) * 1000) / images;
+    // What it took to answer us about its event loop is none of receiving.
+    const since = (before.get(pid) ?? 0) + (asked.get(pid) ?? 0) - (atEnd.get(pid) ?? 0);
+    const spent = (Math.max(0, cpuSeconds(pid) - since) * 1000) / images;
     cpuMs[role] = (cpuMs[role] ?? 0) + spent;
   }
   const kept = (await receiver.kept()) - keptBefore;

@@ -109,7 +109,10 @@ export async function startNode({ config, ...given }: NodeOptions): Promise<Node
     stops,
     part: (name) => log.child({ component: name }),
     isStopping: () => isStopping,
-    syncs: receiverCount(config) > 0 ? openSharedSyncs(receiverCount(config) + 1) : undefined,
+    syncs:
+      receiverCount(config) > 0 && config.archive.sync
+        ? openSharedSyncs(receiverCount(config) + 1)
+        : undefined,
   };
   stops.push(async () => parts.syncs?.close());
   try {
