@@ -13,11 +13,13 @@ const META_BYTES_MAX = 65_536;
 const META_START = Buffer.concat([
   Buffer.alloc(PREAMBLE_BYTES),
   Buffer.from("DICM", "latin1"),
-  Buffer.from("0200 0000 554c 0400 00000000".replaceAll(" ", ""), "hex"),
-  Buffer.from("0200 0100 4f42 0000 02000000 0001".replaceAll(" ", ""), "hex"),
+  Buffer.of(2, 0, 0, 0, 0x55, 0x4c, 4, 0, 0, 0, 0, 0),
+  Buffer.of(2, 0, 1, 0, 0x4f, 0x42, 0, 0, 2, 0, 0, 0, 0, 1),
 ]);
 /** Where the group length ends; it counts what follows. */
 const META_LENGTH_END = PREAMBLE_BYTES + 4 + 12;
+/** Tag, VR and a length of 16 bits. */
+const META_HEAD_BYTES = 8;
 
 /** Preamble, `DICM` and file meta of a file that we write. */
 export function encodeFileMeta(instance: {
@@ -51,9 +53,6 @@ export function encodeFileMeta(instance: {
   bytes.writeUInt32LE(size - META_LENGTH_END, META_LENGTH_END - 4);
   return bytes;
 }
-
-/** Tag, VR and a length of 16 bits. */
-const META_HEAD_BYTES = 8;
 
 const evenLength = (value: string) => value.length + (value.length % 2);
 

@@ -85,6 +85,7 @@ describe("chunks that are lent to the upper layer", () => {
     return { got, most: () => most };
   }
 
+  let turn = 0;
   const waits: readonly (readonly [string, () => Promise<void> | undefined])[] = [
     ["takes no time", () => undefined],
     ["takes a promise that is settled", () => Promise.resolve()],
@@ -95,10 +96,7 @@ describe("chunks that are lent to the upper layer", () => {
       },
     ],
     ["takes time", later],
-    [
-      "takes any of these",
-      () => [undefined, Promise.resolve(), later()][Math.floor(Math.random() * 3)],
-    ],
+    ["takes these in turn", () => [undefined, Promise.resolve(), later()][turn++ % 3]],
   ];
   for (const [name, wait] of waits) {
     it(`are as they came until the user is done, who ${name}`, async () => {
