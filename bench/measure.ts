@@ -1,13 +1,11 @@
 /** One measured sending: storescu over one or several associations at once, and what the receiver spent on it. */
 import { execFileSync } from "node:child_process";
-import { freemem } from "node:os";
+import { fillPageCache } from "./page-cache.ts";
 import { cpuSeconds, sum } from "./process-figures.ts";
 import { type Receiver, type Role, runTool } from "./receivers.ts";
 
 /** What a receiver does after its last answer belongs to the cost too. */
 const SETTLE_MS = 250;
-/** Memory that is touched before a run: several times what its files take. */
-const TOUCHED_BYTES = 1_000_000_000;
 
 export interface Measurement {
   readonly images: number;
@@ -33,7 +31,7 @@ export async function measure(
   execFileSync("sync");
   const keptBefore = await receiver.kept();
   await receiver.lagP99Ms();
-  touchFreeMemory();
+  fillPageCache();
   const cpu = () => new Map(receiver.processes().map(({ pid }) => [pid, cpuSeconds(pid)]));
   const before = cpu();
   const start = process.hrtime.bigint();
@@ -55,16 +53,6 @@ export async function measure(
   if (kept !== images) throw new Error(`${receiver.name} kept ${kept} of ${images} instances`);
   const imagesPerSecond = images / seconds;
   return { images, seconds, imagesPerSecond, cpuMs, cpuMsSum: sum(Object.values(cpuMs)), lagP99Ms };
-}
-
-/**
- * Takes memory and gives it back, so that the pages which the run takes next are there. The kernel of a virtual machine may
- * report free pages to its host, which takes them away after some seconds without use; to get one back costs a fault in the host,
- * several times what a receiver does with the page, and decided until this was done what every receiver was measured at.
- */
-function touchFreeMemory(): void {
-  const bytes = Math.floor(Math.min(TOUCHED_BYTES, freemem() / 2));
-  execFileSync(process.execPath, ["-e", `Buffer.alloc(${bytes}, 1)`]);
 }
 
 function storescu(receiver: Receiver, folder: string): Promise<string> {
