@@ -3,7 +3,7 @@
  * the kernel frees it on kill -9, and no file can be left behind. A pid file beside it only serves the message.
  */
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { KindredError } from "../kernel/errors.ts";
@@ -17,8 +17,7 @@ export async function lockDataDir(dataDir: string, purpose = "node"): Promise<Da
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const pidFile = join(dataDir, `${purpose}.pid`);
   const owner = await readOwner(pidFile);
-  const { dev, ino } = await stat(dataDir, { bigint: true });
-  const server = await bind(`\0kindred-${purpose}-${dev}-${ino}`);
+  const server = await bind(await socketPath(dataDir, purpose));
   if (server === undefined)
     throw inUse(
       dataDir,
@@ -31,6 +30,27 @@ export async function lockDataDir(dataDir: string, purpose = "node"): Promise<Da
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/**
+ * Whether a process of this machine has the lock. It is looked at without being taken: who begins at this moment would find it
+ * taken and end.
+ *
+ * @throws the error of the file system when the folder is not there
+ */
+export async function isDataDirLocked(dataDir: string, purpose = "node"): Promise<boolean> {
+  const socket = connect({ path: await socketPath(dataDir, purpose) });
+  const answer = new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true));
+    // Any other answer, as of a queue that is full, comes from somebody who is there.
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+  });
+  return answer.finally(() => socket.destroy());
+}
+
+async function socketPath(dataDir: string, purpose: string): Promise<string> {
+  const { dev, ino } = await stat(dataDir, { bigint: true });
+  return `\0kindred-${purpose}-${dev}-${ino}`;
 }
 
 function bind(path: string): Promise<Server | undefined> {

@@ -18,7 +18,7 @@ import {
   takeNodeRow,
 } from "./archive-nodes.ts";
 import type { Database } from "./database.ts";
-import { type DataDirLock, lockDataDir } from "./lock.ts";
+import { isDataDirLocked } from "./lock.ts";
 
 export const OWNER = "owner";
 export const REPAIR = "repair";
@@ -116,15 +116,7 @@ async function isProvenDead(
 ): Promise<boolean> {
   if (other.scope !== own.scope) return false;
   if (lockOf(other.node) === lockOf(own.node)) return true;
-  let lock: DataDirLock | undefined;
-  try {
-    lock = await lockDataDir(dataDir, lockOf(other.node));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await lock?.release();
-  }
+  return !(await isDataDirLocked(dataDir, lockOf(other.node)));
 }
 
 function keepClaim(database: Database, row: OwnRow, log: Logger): NodeClaim {

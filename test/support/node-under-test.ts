@@ -149,11 +149,21 @@ export async function spawnNode(
     http: { host: "127.0.0.1", port: ports.http },
     dicom: { host: "127.0.0.1", port: ports.dicom },
   };
-  await waitFor(
+  const isReady = waitFor(
     () => fetch(`http://127.0.0.1:${ports.http}/readyz`),
     (response) => response.status === 200,
     60,
   );
+  // Why it does not come up stands in what it said.
+  const ends = ended(child).then((code) => {
+    throw new Error(`the node ended with ${code} before it was ready`);
+  });
+  ends.catch(() => undefined);
+  try {
+    await Promise.race([isReady, ends]);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${text}`, { cause: error });
+  }
   return node;
 }
 

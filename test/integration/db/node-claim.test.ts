@@ -72,6 +72,23 @@ describe("who may use an archive", function () {
     await second.release();
   });
 
+  it("leaves the lock alone of a node that it looks at: that one may be starting just then", async () => {
+    // As after kill -9 of both, which come back at the same time.
+    const killed = await claim("receiver-b");
+    let isStarting = true;
+    let starts = 0;
+    const starting = (async () => {
+      for (; isStarting; starts++)
+        await (await lockDataDir(dataDir, lockOf("receiver-b"))).release();
+    })();
+    starting.catch(() => undefined);
+    for (let looks = 0; looks < 100; looks++) await (await claim("receiver-a")).release();
+    isStarting = false;
+    await starting;
+    expect(starts).to.be.greaterThan(100);
+    await killed.release();
+  });
+
   it("lets nobody repair beside any node, and no node begin beside a repair", async () => {
     await elsewhere("receiver-far", "a", 3);
     expect(await refusal(REPAIR)).to.match(/^DATA_DIR_IN_USE .*receiver-far/);
